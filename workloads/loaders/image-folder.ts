@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises';
+import { isAbsolute, join, normalize, sep } from 'node:path';
+import { TierbedError } from '../../base/errors.js';
+import { readColumns } from './labels.js';
+import type { Loader } from './loader.js';
+import { mustExist } from './read.js';
+
+export interface ImageFolderSpec {
+  readonly loader: 'image-folder';
+  /** The folder that the files of the labels are in. */
+  readonly path: string;
+  /** A CSV file with a heading, one row a picture. */
+  readonly labels: string;
+  /** Its column of file names, relative to `path`; `file` unless said otherwise. */
+  readonly fileColumn?: string;
+  /** Its column of labels; `label` unless said otherwise. */
+  readonly labelColumn?: string;
+}
+
+/** A folder of pictures and a CSV file that labels them. The item's id is the file's name. */
+export const imageFolder: Loader<ImageFolderSpec> = {
+  name: 'image-folder',
+  schema: {
+    properties: {
+      path: { type: 'string', minLength: 1 },
+      labels: { type: 'string', minLength: 1 },
+      fileColumn: { type: 'string', minLength: 1 },
+      labelColumn: { type: 'string', minLength: 1 },
+    },
+    required: ['path', 'labels'],
+  },
+  async load(spec, { resolvePath, signal }) {
+    const folder = resolvePath(spec.path);
+    const labels = resolvePath(spec.labels);
+    await mustExist(folder);
+    const rows = await readColumns(labels, [spec.fileColumn ?? 'file', spec.labelColumn ?? 'label'], signal);
+    const seen = new Set<string>();
+    const items = rows.map(([file = '', label = '']) => {
+      if (seen.has(file)) throw new TierbedError('invalid', `${labels} names '${file}' twice`);
+      seen.add(file);
+      const path = insideFolder(folder, file, labels);
+      return { id: file, label, path, read: () => readPicture(path) };
+    });
+    await allExist(items.map(({ path }) => path));
+    return items.map(({ id, label, read }) => ({ id, label, read }));
+  },
+};
+
+function insideFolder(folder: string, file: string, labels: string): string {
+  const relative = normalize(file);
+  if (!file || isAbsolute(file) || relative === '..' || relative.startsWith(`..${sep}`)) {
+    throw new TierbedError('invalid', `${labels} names the file '${file}', which is not inside ${folder}`);
+  }
+  return join(folder, relative);
+}
+
+async function readPicture(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new TierbedError('missing', `${path} can no longer be read`, { cause: error });
+  }
+}
+
+/** Checks in batches, so that a large folder opens neither one by one nor all at once. */
+async function allExist(paths: readonly string[]): Promise<void> {
+  const batch = 256;
+  for (let i = 0; i < paths.length; i += batch) await Promise.all(paths.slice(i, i + batch).map(mustExist));
+}

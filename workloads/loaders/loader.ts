@@ -1,0 +1,21 @@
+import type { WorkloadItem } from '../types.js';
+
+/**
+ * A loader: a data file or folder in, items out. One file each in `workloads/loaders/`. What it names is checked when it
+ * loads; the items' bytes are read when they are asked for.
+ */
+export interface Loader<Spec extends { readonly loader: string } = { readonly loader: string }> {
+  readonly name: Spec['loader'];
+  /** JSON Schema of the spec's properties beside `loader`, and which of them are required. */
+  readonly schema: { readonly properties: Readonly<Record<string, object>>; readonly required: readonly string[] };
+  /**
+   * @throws TierbedError `missing` when a file is not there, `invalid` when it is not what the loader reads
+   */
+  load(spec: Spec, context: LoadContext): Promise<readonly WorkloadItem[]>;
+}
+
+export interface LoadContext {
+  /** Resolves a path of the study: environment variables expanded, relative to the study's folder. */
+  resolvePath(path: string): string;
+  readonly signal?: AbortSignal | undefined;
+}

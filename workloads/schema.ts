@@ -1,0 +1,81 @@
+import { LOADERS } from './loaders/index.js';
+import { metricNames } from './metrics/index.js';
+import { ownNames } from './own/index.js';
+
+/*
+ * JSON Schema (draft-07 words only) of a workload in a study. Choices are if/then chains on the property that names the
+ * choice, not oneOf: an error then speaks of the choice made, and not of every other.
+ */
+
+const path = { type: 'string', minLength: 1 };
+const threeNumbers = { type: 'array', items: { type: 'number' }, minItems: 3, maxItems: 3 };
+
+/** An object whose property `key` is one of the names, each with its own properties beside it. */
+function chosenBy(
+  key: string,
+  choices: Readonly<Record<string, { properties: Readonly<Record<string, object>>; required?: readonly string[] }>>,
+): object {
+  return {
+    type: 'object',
+    required: [key],
+    properties: { [key]: { enum: Object.keys(choices) } },
+    allOf: Object.entries(choices).map(([name, { properties, required = [] }]) => ({
+      if: { properties: { [key]: { const: name } }, required: [key] },
+      // biome-ignore lint/suspicious/noThenProperty: `then` is JSON Schema's word
+      then: { properties: { [key]: { const: name }, ...properties }, required, additionalProperties: false },
+    })),
+  };
+}
+
+const preprocessSchema = chosenBy('kind', {
+  image: {
+    properties: {
+      input: { type: 'string', minLength: 1 },
+      size: { type: 'integer', minimum: 1, maximum: 4096 },
+      resizeShorter: { type: 'integer', minimum: 1, maximum: 16384 },
+      scale: { type: 'number', exclusiveMinimum: 0 },
+      mean: threeNumbers,
+      std: { ...threeNumbers, items: { type: 'number', exclusiveMinimum: 0 } },
+    },
+    required: ['input', 'size', 'resizeShorter', 'scale', 'mean', 'std'],
+  },
+  tensors: { properties: {} },
+});
+
+const postprocessSchema = chosenBy('kind', {
+  argmax: {
+    properties: {
+      output: { type: 'string', minLength: 1 },
+      classes: { type: 'array', items: { type: 'string' }, minItems: 1 },
+    },
+    required: ['output'],
+  },
+  digest: { properties: {} },
+});
+
+const dataSchema = chosenBy('loader', Object.fromEntries(LOADERS.map(({ name, schema }) => [name, schema])));
+
+/** `{use: NAME, seed?}` for the project's own workloads, else a model with its data, preprocessing and metric. */
+export const workloadSchema: object = {
+  type: 'object',
+  if: { required: ['use'] },
+  // biome-ignore lint/suspicious/noThenProperty: `then` is JSON Schema's word
+  then: {
+    properties: {
+      use: { enum: ownNames },
+      seed: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+    },
+    additionalProperties: false,
+  },
+  else: {
+    properties: {
+      model: path,
+      data: dataSchema,
+      preprocess: preprocessSchema,
+      postprocess: postprocessSchema,
+      metric: { enum: metricNames },
+    },
+    required: ['model', 'data', 'preprocess', 'postprocess', 'metric'],
+    additionalProperties: false,
+  },
+};
