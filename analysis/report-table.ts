@@ -1,0 +1,128 @@
+import Table from 'cli-table3';
+import type { Part } from './columns.js';
+import type { StrategySummary, Summary } from './summary.js';
+
+/** Parts by where the time went, as the table's columns show it. */
+const GROUPS: Readonly<Record<'load' | 'compute' | 'link' | 'other', readonly Part[]>> = {
+  load: ['load'],
+  compute: ['compute'],
+  link: ['hop1Up', 'hop1Down', 'hop2Up', 'hop2Down'],
+  other: ['preprocess', 'queue', 'serialise', 'deserialise', 'handover', 'postprocess', 'other'],
+};
+
+/** One row a strategy: fastest first within each workload and session mode, the fastest of each marked. */
+export function summaryTable(summary: Summary): string {
+  const ordered = summary.strategies.toSorted(byWorkloadSessionLatency);
+  const fastest = new Set(groupsOf(ordered).map(([first]) => first?.id));
+  const severalWorkloads = new Set(ordered.map((s) => s.workload)).size > 1;
+  const metrics = [...new Set(ordered.map((s) => s.accuracy.metric))];
+  const table = new Table({
+    head: [
+      ...(severalWorkloads ? ['workload'] : []),
+      ...['session', 'placement', 'recipe', 'n', 'failed', 'p50 ms', 'p90 ms', 'p99 ms'],
+      ...['load', 'compute', 'link', 'other', metrics.length === 1 ? (metrics[0] as string) : 'accuracy'],
+    ],
+    style: { head: [], border: [], compact: true },
+    colAligns: [
+      ...Array.from({ length: severalWorkloads ? 4 : 3 }, () => 'left' as const),
+      ...Array.from({ length: 10 }, () => 'right' as const),
+    ],
+  });
+  for (const s of ordered) {
+    const failedAll = s.n === 0;
+    table.push([
+      ...(severalWorkloads ? [s.workload] : []),
+      s.session,
+      fastest.has(s.id) && !failedAll ? `${s.placement} *` : s.placement,
+      s.recipe,
+      String(s.n),
+      String(s.failed),
+      ...[s.latencyMs.p50, s.latencyMs.p90, s.latencyMs.p99].map(formatMs),
+      ...Object.values(GROUPS).map((parts) => formatMs(meanOf(s, parts))),
+      formatShare(s.accuracy.value),
+    ]);
+  }
+  return `${table}\n* the fastest in the median; load, compute, link and other are mean ms and add up to the mean latency`;
+}
+
+/** What the table says, in a few plain sentences. */
+export function summaryWords(summary: Summary): string[] {
+  const groups = groupsOf(summary.strategies.filter((s) => s.n > 0).toSorted(byWorkloadSessionLatency));
+  const words = groups.map(fastestInWords);
+  const cold = groups.find(([first]) => first?.session === 'cold');
+  if (cold) words.push(loadInWords(cold));
+  const { planned, recorded, failed } = summary.samples;
+  if (failed > 0) words.push(`${failed} of ${recorded} samples failed; samples.csv has the reason of each.`);
+  if (recorded < planned) words.push(`${recorded} of the plan's ${planned} samples are recorded.`);
+  return words;
+}
+
+function fastestInWords(group: readonly StrategySummary[]): string {
+  const [first, next] = group as [StrategySummary, StrategySummary | undefined];
+  const p50 = first.latencyMs.p50 as number;
+  const ci = first.latencyMs.ci95;
+  const where = `${capital(first.session)}, ${first.workload} is fastest on ${describe(first)}`;
+  const figure = `${formatMs(p50)} ms in the median${ci ? ` (95 % interval ${formatMs(ci[0])} to ${formatMs(ci[1])})` : ''}`;
+  if (!next) return `${where}: ${figure}.`;
+  const nextP50 = next.latencyMs.p50 as number;
+  const nextCi = next.latencyMs.ci95;
+  const close = !ci || !nextCi || nextCi[0] <= ci[1];
+  const than = close
+    ? `the next, ${describe(next)} at ${formatMs(nextP50)} ms, is not clearly slower`
+    : `the next, ${describe(next)}, takes ${(nextP50 / p50).toFixed(2)} times as long`;
+  return `${where}: ${figure}; ${than}.`;
+}
+
+function loadInWords(cold: readonly StrategySummary[]): string {
+  const shares = cold.map((s) => meanOf(s, GROUPS.load) / (s.latencyMs.mean as number)).sort((a, b) => a - b);
+  const [low, high] = [shares[0] as number, shares.at(-1) as number];
+  const share =
+    formatShare(low) === formatShare(high) ? formatShare(low) : `${formatShare(low)} to ${formatShare(high)}`;
+  return `In cold sessions, loading the model is ${share} of the latency, depending on the strategy.`;
+}
+
+function describe(s: StrategySummary): string {
+  return `${s.placement} (${s.recipe})`;
+}
+
+/** Strategies that compete: those of one workload and one session mode. */
+function groupsOf(ordered: readonly StrategySummary[]): StrategySummary[][] {
+  const groups = new Map<string, StrategySummary[]>();
+  for (const s of ordered) {
+    const key = `${s.workload}\n${s.session}`;
+    groups.set(key, [...(groups.get(key) ?? []), s]);
+  }
+  return [...groups.values()];
+}
+
+function byWorkloadSessionLatency(a: StrategySummary, b: StrategySummary): number {
+  const p50 = (s: StrategySummary) => s.latencyMs.p50 ?? Number.POSITIVE_INFINITY;
+  return (
+    compareText(a.workload, b.workload) ||
+    compareText(b.session, a.session) ||
+    (p50(a) === p50(b) ? compareText(a.id, b.id) : p50(a) - p50(b))
+  );
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function meanOf(s: StrategySummary, parts: readonly Part[]): number {
+  return parts.reduce((sum, part) => sum + (s.partsMs?.[part] ?? Number.NaN), 0);
+}
+
+/** Three significant digits, but never fewer than the whole ms; `-` for nothing. */
+export function formatMs(ms: number | null): string {
+  if (ms === null || Number.isNaN(ms)) return '-';
+  if (Math.abs(ms) >= 100) return ms.toFixed(0);
+  return ms.toFixed(Math.abs(ms) >= 10 ? 1 : 2);
+}
+
+function formatShare(share: number | null): string {
+  return share === null ? '-' : `${(100 * share).toFixed(1)} %`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

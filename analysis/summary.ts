@@ -1,0 +1,191 @@
+import { BYTE_COUNTS, type ByteCount, PARTS, type Part, type SampleRow } from './columns.js';
+import { NumberList } from './number-list.js';
+import { medianInterval95 } from './stats/median-interval.js';
+import { mean, standardDeviation } from './stats/moments.js';
+import { quantileOfSorted } from './stats/quantile.js';
+
+/** What a strategy is: a variant of a workload, the tiers its stages sit on, and how sessions are made. */
+export interface StrategyIdentity {
+  readonly id: string;
+  readonly workload: string;
+  readonly recipe: string;
+  readonly placement: string;
+  readonly session: string;
+}
+
+/** Latency in ms; every figure is null when no sample succeeded. */
+export interface LatencyMs {
+  readonly p50: number | null;
+  readonly p90: number | null;
+  readonly p99: number | null;
+  readonly mean: number | null;
+  readonly sd: number | null;
+  /** 95 % interval of the median over items; null for fewer than six items. */
+  readonly ci95: readonly [number, number] | null;
+}
+
+/** One entry of summary.json's `strategies`. */
+export interface StrategySummary extends StrategyIdentity {
+  /** Samples that succeeded: those behind every figure. */
+  readonly n: number;
+  readonly failed: number;
+  readonly latencyMs: LatencyMs;
+  /** Means, so that they add up to `latencyMs.mean`; null when no sample succeeded. */
+  readonly partsMs: Readonly<Record<Part, number>> | null;
+  readonly accuracy: { readonly metric: string; readonly value: number | null };
+  /** Mean message bytes a sample; null when no sample succeeded. */
+  readonly bytes: Readonly<Record<ByteCount, number>> | null;
+}
+
+/** summary.json. */
+export interface Summary {
+  readonly study: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly samples: { readonly planned: number; readonly recorded: number; readonly failed: number };
+  readonly strategies: readonly StrategySummary[];
+  /** What a reader must know before trusting the figures. */
+  readonly notes: readonly string[];
+}
+
+/** A metric of one strategy's predictions, taken in as they come. */
+export interface AccuracyOf {
+  readonly name: string;
+  accumulate(): { add(prediction: string, label: string): void; value(): number | null };
+}
+
+/** `other` may take this share of the median latency, or this many ms, whichever is larger. */
+const OTHER_SHARE = 0.02;
+const OTHER_MS = 0.3;
+
+/**
+ * Summarises samples strategy by strategy, in the strategies' order. Takes rows as a stream; keeps 24 bytes a sample.
+ *
+ * @param metricOf the metric of a workload
+ * @returns the summaries and notes on those whose `other` part is too large to trust the parts
+ */
+export async function summarise(
+  rows: AsyncIterable<SampleRow>,
+  strategies: readonly StrategyIdentity[],
+  metricOf: (workload: string) => AccuracyOf,
+): Promise<{ strategies: StrategySummary[]; notes: string[] }> {
+  const items = new Map<string, number>();
+  const tallies = new Map(
+    strategies.map((strategy) => [strategy.id, new Tally(strategy, metricOf(strategy.workload))]),
+  );
+  for await (const row of rows) {
+    const item = String(row.item);
+    const index = items.get(item) ?? items.size;
+    items.set(item, index);
+    tallies.get(String(row.strategy))?.add(row, index);
+  }
+  const done = [...tallies.values()].map((tally) => tally.summary());
+  return { strategies: done.map(({ summary }) => summary), notes: done.flatMap(({ note }) => note ?? []) };
+}
+
+/** What is kept of one strategy's samples. */
+class Tally {
+  readonly #strategy: StrategyIdentity;
+  readonly #metricName: string;
+  readonly #accuracy: ReturnType<AccuracyOf['accumulate']>;
+  readonly #latencies = new NumberList();
+  readonly #others = new NumberList();
+  readonly #items = new NumberList();
+  readonly #partSums = new Map<Part, number>(PARTS.map((part) => [part, 0]));
+  readonly #byteSums = new Map<ByteCount, number>(BYTE_COUNTS.map((count) => [count, 0]));
+  #failed = 0;
+
+  constructor(strategy: StrategyIdentity, metric: AccuracyOf) {
+    this.#strategy = strategy;
+    this.#metricName = metric.name;
+    this.#accuracy = metric.accumulate();
+  }
+
+  add(row: SampleRow, item: number): void {
+    if (row.status !== 'ok') {
+      this.#failed++;
+      return;
+    }
+    this.#latencies.push(row.endToEndMs as number);
+    this.#others.push(row.otherMs as number);
+    this.#items.push(item);
+    for (const part of PARTS) this.#partSums.set(part, this.#sum(part) + (row[`${part}Ms`] as number));
+    for (const count of BYTE_COUNTS) {
+      this.#byteSums.set(count, (this.#byteSums.get(count) as number) + (row[`${count}Bytes`] as number));
+    }
+    this.#accuracy.add(String(row.prediction), String(row.label));
+  }
+
+  summary(): { summary: StrategySummary; note?: string } {
+    const n = this.#latencies.values.length;
+    const { id, workload, recipe, placement, session } = this.#strategy;
+    const common = {
+      ...{ id, workload, recipe, placement, session, n, failed: this.#failed },
+      accuracy: { metric: this.#metricName, value: this.#accuracy.value() },
+    };
+    if (n === 0) {
+      const latencyMs = { p50: null, p90: null, p99: null, mean: null, sd: null, ci95: null };
+      return { summary: { ...common, latencyMs, partsMs: null, bytes: null } };
+    }
+    const sorted = this.#latencies.values.toSorted();
+    const ci95 = medianInterval95(perItemMedians(this.#latencies.values, this.#items.values));
+    const meanMs = rounded(mean(sorted));
+    const latencyMs = {
+      p50: rounded(quantileOfSorted(sorted, 0.5)),
+      p90: rounded(quantileOfSorted(sorted, 0.9)),
+      p99: rounded(quantileOfSorted(sorted, 0.99)),
+      mean: meanMs,
+      sd: rounded(standardDeviation(sorted)),
+      ci95: ci95 ? ([rounded(ci95[0]), rounded(ci95[1])] as const) : null,
+    };
+    const bytes = Object.fromEntries(BYTE_COUNTS.map((c) => [c, Math.round((this.#byteSums.get(c) as number) / n)]));
+    const summary = {
+      ...common,
+      latencyMs,
+      partsMs: this.#partsMs(meanMs, n),
+      bytes: bytes as Record<ByteCount, number>,
+    };
+    const otherMs = quantileOfSorted(this.#others.values.toSorted(), 0.5);
+    const boundMs = Math.max(OTHER_SHARE * latencyMs.p50, OTHER_MS);
+    if (otherMs <= boundMs) return { summary };
+    const note = `${id}: ${otherMs.toFixed(2)} ms of its median latency belongs to no part (bound ${boundMs.toFixed(2)} ms)`;
+    return { summary, note };
+  }
+
+  /** Mean parts in whole ns; `other` takes the rounding, so that they add up to the mean. */
+  #partsMs(meanMs: number, n: number): Record<Part, number> {
+    let restNs = Math.round(meanMs * 1e6);
+    const parts = {} as Record<Part, number>;
+    for (const part of PARTS) {
+      const ns = part === 'other' ? restNs : Math.round((this.#sum(part) / n) * 1e6);
+      restNs -= ns;
+      parts[part] = ns / 1e6;
+    }
+    return parts;
+  }
+
+  #sum(part: Part): number {
+    return this.#partSums.get(part) as number;
+  }
+}
+
+/** The median latency of each item, in ascending order: repeats of one input are not independent, items are. */
+function perItemMedians(latencies: Float64Array, items: Float64Array): Float64Array {
+  const order = Uint32Array.from(latencies.keys()).sort(
+    (a, b) => (items[a] as number) - (items[b] as number) || (latencies[a] as number) - (latencies[b] as number),
+  );
+  const medians = new NumberList();
+  for (let start = 0; start < order.length; ) {
+    let end = start + 1;
+    while (end < order.length && items[order[end] as number] === items[order[start] as number]) end++;
+    const ofItem = Float64Array.from(order.subarray(start, end), (i) => latencies[i] as number);
+    medians.push(quantileOfSorted(ofItem, 0.5));
+    start = end;
+  }
+  return medians.values.toSorted();
+}
+
+/** To whole ns: the resolution of the clocks. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1e6) / 1e6;
+}
