@@ -1,0 +1,7 @@
+import { proxyDriver } from './drivers/proxy.js';
+import type { LinkDriver } from './types.js';
+
+/** Link drivers by name; a new one is one file in `drivers/` and one line here. */
+export const LINK_DRIVERS: Readonly<Record<string, LinkDriver>> = {
+  proxy: proxyDriver,
+};

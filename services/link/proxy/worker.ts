@@ -1,0 +1,130 @@
+// The proxy's thread: listeners, connections, and the fabric that they share.
+import { createServer, type Server } from 'node:net';
+import { parentPort } from 'node:worker_threads';
+import { messageOf, TierbedError } from '../../../base/errors.js';
+import { Random } from '../../../base/random.js';
+import { nowMs } from '../clock.js';
+import { Shaper } from '../shaper.js';
+import type { Direction, LinkName, LinkSettings, Route } from '../types.js';
+import { Alarm } from './alarm.js';
+import { Connection } from './connection.js';
+import { Fabric, Station } from './fabric.js';
+import type { ProxyAnswer, ProxyCalls, ProxyRequest } from './protocol.js';
+
+/** What is due within this time is done now: waking up again takes longer. */
+const EARLY_MS = 0.03;
+
+const links = new Map<LinkName, Record<Direction, Station>>();
+const routes = new Map<string, { readonly server: Server; readonly connections: Set<Connection> }>();
+let fabric = new Fabric([]);
+const alarm = new Alarm(pump);
+
+function pump(): void {
+  fabric.advance(nowMs() + EARLY_MS);
+  for (const { connections } of routes.values()) for (const connection of connections) connection.flush();
+  alarm.set(fabric.nextMs);
+}
+
+const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => unknown } = {
+  open(settings, seed) {
+    const random = new Random(seed);
+    const station = (link: LinkSettings, direction: Direction) => {
+      const jitter = random.fork(`${link.name} ${direction}`);
+      return new Station(new Shaper(link[direction], () => jitter.normal()));
+    };
+    for (const link of settings) links.set(link.name, { up: station(link, 'up'), down: station(link, 'down') });
+    fabric = new Fabric([...links.values()].flatMap(({ up, down }) => [up, down]));
+  },
+
+  async addRoute(route) {
+    const up = route.via.map((name) => stations(name).up);
+    const down = route.via.map((name) => stations(name).down).reverse();
+    const target = splitAddress(route);
+    const connections = new Set<Connection>();
+    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (client) => {
+      const connection: Connection = new Connection({
+        client,
+        target,
+        up,
+        down,
+        nowMs,
+        pump,
+        onClosed: () => connections.delete(connection),
+      });
+      connections.add(connection);
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    routes.set(route.name, { server, connections });
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('a listener without a port');
+    return `127.0.0.1:${address.port}`;
+  },
+
+  async removeRoute(name) {
+    const route = routes.get(name);
+    if (!route) return;
+    routes.delete(name);
+    const closed = new Promise<void>((resolve) => route.server.close(() => resolve()));
+    for (const connection of [...route.connections]) connection.destroy();
+    await closed;
+  },
+
+  set(link) {
+    const { up, down } = stations(link.name);
+    up.shaper.set(link.up);
+    down.shaper.set(link.down);
+    pump();
+  },
+
+  stats() {
+    return new Map(
+      [...links].map(([name, { up, down }]) => [
+        name,
+        { upBytes: up.shaper.releasedBytes, downBytes: down.shaper.releasedBytes },
+      ]),
+    );
+  },
+
+  async close() {
+    await Promise.all([...routes.keys()].map((name) => calls.removeRoute(name)));
+    await alarm.close();
+  },
+};
+
+function stations(name: LinkName): Record<Direction, Station> {
+  const found = links.get(name);
+  if (!found) throw new TierbedError('invalid', `no link named '${name}' is open`);
+  return found;
+}
+
+function splitAddress(route: Route): { host: string; port: number } {
+  const at = route.target.lastIndexOf(':');
+  const host = route.target.slice(0, at).replace(/^\[(.*)\]$/, '$1');
+  const port = Number(route.target.slice(at + 1));
+  if (at < 1 || !Number.isInteger(port) || port < 1 || port > 65535) {
+    throw new TierbedError('invalid', `route '${route.name}': the target '${route.target}' is not host:port`);
+  }
+  return { host, port };
+}
+
+parentPort?.on('message', async ({ id, method, args }: ProxyRequest) => {
+  let answer: ProxyAnswer;
+  try {
+    const result = await (calls[method] as (...args: readonly unknown[]) => unknown)(...args);
+    answer = { id, ok: true, result };
+  } catch (error) {
+    const known = error instanceof TierbedError;
+    answer = {
+      id,
+      ok: false,
+      kind: known ? error.kind : 'internal',
+      message: messageOf(error),
+      fix: known ? error.fix : undefined,
+    };
+  }
+  parentPort?.postMessage(answer);
+  if (method === 'close') parentPort?.close();
+});

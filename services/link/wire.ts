@@ -1,0 +1,21 @@
+/**
+ * What a TCP segment on Ethernet takes on the wire beside its payload: 14 bytes of Ethernet, 20 of IPv4 (RFC 791) and 32 of
+ * TCP with the timestamp option (RFC 9293, RFC 7323). Preamble, checksum and gap are not counted, as `tc` does not.
+ */
+export const HEADER_BYTES = 66;
+
+/** Payload of a full segment at the Ethernet MTU of 1500 bytes. */
+export const SEGMENT_BYTES = 1448;
+
+/** The largest packet on the wire. */
+export const PACKET_BYTES = SEGMENT_BYTES + HEADER_BYTES;
+
+/** Bytes on the wire for a payload cut into full segments; a signal without payload is one bare packet. */
+export function wireBytes(payloadBytes: number): number {
+  return payloadBytes + HEADER_BYTES * Math.max(1, Math.ceil(payloadBytes / SEGMENT_BYTES));
+}
+
+/** Milliseconds that a payload takes to leave a link of this rate; 0 where the rate is not limited. */
+export function serialisationMs(payloadBytes: number, rateMbps: number | undefined): number {
+  return rateMbps ? (wireBytes(payloadBytes) * 8) / (rateMbps * 1000) : 0;
+}
