@@ -1,0 +1,271 @@
+import { TierbedError } from '../../base/errors.js';
+import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
+import type { ThreadChoice } from './cgroup.js';
+import { toMs } from './clock.js';
+import type { TensorInfo } from './engine.js';
+import type { NextHops, NextStage } from './next-hops.js';
+import type { WorkQueue } from './queue.js';
+import { Sessions, sessionSpec } from './sessions.js';
+import type { Store, StoredModelFile } from './store.js';
+import type { InferenceWorker } from './worker-client.js';
+import type { SessionSpec } from './worker-messages.js';
+
+/** What is to answer under a name. */
+export interface DeploySpec {
+  readonly name: string;
+  /** The first is the model; none: the node forwards only. */
+  readonly files: readonly StoredModelFile[];
+  readonly mode: 'warm' | 'cold';
+  readonly warmupRuns: number;
+  /** '' is the node's own. */
+  readonly engine: string;
+  /** 0 is the node's own. */
+  readonly threads: number;
+  readonly next?: { readonly address: string; readonly deployment: string } | undefined;
+  readonly preprocess?: PreprocessSpec | undefined;
+  readonly postprocess?: PostprocessSpec | undefined;
+  readonly graphOptimization: boolean;
+}
+
+/** What deploying took and chose. */
+export interface DeployReport {
+  readonly engine: string;
+  readonly threads: number;
+  readonly threadsReason: string;
+  readonly loadMs: number;
+  readonly warmupMs: number;
+}
+
+/** A name that answers. */
+export interface Deployment {
+  readonly spec: DeploySpec;
+  readonly stage: DeployedStage | undefined;
+  readonly next: NextStage | undefined;
+}
+
+export interface DeployedStage {
+  readonly session: SessionSpec;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+}
+
+export interface NodeDefaults {
+  readonly engine: string;
+  readonly threads: ThreadChoice;
+}
+
+interface Entry {
+  readonly deployment: Deployment;
+  running: number;
+  /** Set while someone waits for the last request. */
+  drained: (() => void) | undefined;
+}
+
+/** A deployed name: `entry` is undefined while it is unloaded (Triton's repository calls), and can be loaded again. */
+interface Name {
+  spec: DeploySpec;
+  entry: Entry | undefined;
+}
+
+/** The names that a node answers to, and the sessions and connections behind them. */
+export class Deployments {
+  readonly #store: Store;
+  readonly #worker: InferenceWorker;
+  readonly #queue: WorkQueue;
+  readonly #hops: NextHops;
+  readonly #defaults: NodeDefaults;
+  readonly #sessions: Sessions;
+  readonly #names = new Map<string, Name>();
+  /** The last change of each name: they are made one after the other, so that two of one name cannot cross. */
+  readonly #changes = new Map<string, Promise<unknown>>();
+
+  constructor(store: Store, worker: InferenceWorker, queue: WorkQueue, hops: NextHops, defaults: NodeDefaults) {
+    this.#store = store;
+    this.#worker = worker;
+    this.#queue = queue;
+    this.#hops = hops;
+    this.#defaults = defaults;
+    this.#sessions = new Sessions(worker);
+  }
+
+  /**
+   * Makes `spec.name` answer. One that exists goes on answering until the new one is ready, and is ended when the
+   * requests that it has are done.
+   *
+   * @throws TierbedError `invalid` for a model, engine or specification that does not work, `missing` for files that
+   *   were not sent; what was there before stays
+   */
+  deploy(spec: DeploySpec): Promise<DeployReport> {
+    return this.#change(spec.name, () => this.#replace(spec));
+  }
+
+  /** @throws TierbedError `missing` when there is no such name */
+  undeploy(name: string): Promise<void> {
+    return this.#change(name, async () => {
+      const { entry } = this.#named(name);
+      this.#names.delete(name);
+      await this.#end(entry);
+    });
+  }
+
+  /** Ends the sessions of a name and keeps the name, so that `load` can bring it back. */
+  unload(name: string): Promise<void> {
+    return this.#change(name, async () => {
+      const known = this.#named(name);
+      const { entry } = known;
+      known.entry = undefined;
+      await this.#end(entry);
+    });
+  }
+
+  /** Makes an unloaded name answer again; one that does already is left alone. */
+  load(name: string): Promise<void> {
+    return this.#change(name, async () => {
+      const known = this.#named(name);
+      if (!known.entry) await this.#replace(known.spec);
+    });
+  }
+
+  /** Every name, in the order of deployment, and whether it answers. */
+  list(): readonly { readonly name: string; readonly ready: boolean }[] {
+    return [...this.#names].map(([name, { entry }]) => ({ name, ready: entry !== undefined }));
+  }
+
+  /** @throws TierbedError `missing` when there is no such name, `unavailable` when it is unloaded */
+  get(name: string): Deployment {
+    return this.#ready(name).deployment;
+  }
+
+  /** Runs a request on a deployment, which is kept until it is done. */
+  async use<T>(name: string, request: (deployment: Deployment) => Promise<T>): Promise<T> {
+    const entry = this.#ready(name);
+    entry.running++;
+    try {
+      return await request(entry.deployment);
+    } finally {
+      if (--entry.running === 0) entry.drained?.();
+    }
+  }
+
+  /** Lets every connection to another node go. */
+  close(): void {
+    for (const { entry } of this.#names.values()) entry?.deployment.next?.release();
+    this.#names.clear();
+  }
+
+  async #replace(spec: DeploySpec): Promise<DeployReport> {
+    const { deployment, report } = await this.#prepare(spec);
+    const old = this.#names.get(spec.name)?.entry;
+    this.#names.set(spec.name, { spec, entry: { deployment, running: 0, drained: undefined } });
+    await this.#end(old);
+    return report;
+  }
+
+  async #prepare(spec: DeploySpec): Promise<{ deployment: Deployment; report: DeployReport }> {
+    if (spec.name === '') throw new TierbedError('invalid', 'a deployment needs a name');
+    if (spec.files.length === 0 && !spec.next) {
+      throw new TierbedError('invalid', `deployment "${spec.name}" has neither a model nor a next stage`);
+    }
+    const { preprocess } = spec;
+    if (preprocess) await this.#queue.run(() => this.#worker.call('prepare', preprocess), { unbounded: true });
+    const engine = spec.engine || this.#defaults.engine;
+    const { threads, reason } =
+      spec.threads > 0 ? { threads: spec.threads, reason: 'set for the deployment' } : this.#defaults.threads;
+    const report = { engine, threads, threadsReason: reason, loadMs: 0, warmupMs: 0 };
+    const next = spec.next && this.#hops.acquire(spec.next);
+    if (spec.files.length === 0) return { deployment: { spec, stage: undefined, next }, report };
+    try {
+      const modelPath = await this.#store.materialise(spec.files);
+      const session = sessionSpec({ modelPath, engine, threads, graphOptimization: spec.graphOptimization });
+      const { stage, loadNs, warmupNs } = await this.#open(spec, session);
+      return {
+        deployment: { spec, stage, next },
+        report: { ...report, loadMs: toMs(loadNs), warmupMs: toMs(warmupNs) },
+      };
+    } catch (error) {
+      next?.release();
+      throw prefixed(`deployment "${spec.name}"`, error);
+    }
+  }
+
+  /** Opens what the session mode asks for: a session that stays, or one look at the model. */
+  async #open(
+    spec: DeploySpec,
+    session: SessionSpec,
+  ): Promise<{ stage: DeployedStage; loadNs: number; warmupNs: number }> {
+    const warm = spec.mode === 'warm';
+    const { inputs, outputs, loadNs } = await this.#queue.run(
+      () => (warm ? this.#sessions.acquire(session) : this.#sessions.probe(session)),
+      { unbounded: true },
+    );
+    const stage = { session, inputs, outputs };
+    if (!warm || spec.warmupRuns === 0) return { stage, loadNs: warm ? loadNs : 0, warmupNs: 0 };
+    try {
+      const warmupNs = await this.#queue.run(
+        () => this.#worker.call('warmUp', { key: session.key, runs: spec.warmupRuns }),
+        { unbounded: true },
+      );
+      return { stage, loadNs, warmupNs };
+    } catch (error) {
+      await this.#sessions.release(session.key);
+      throw warmupError(error);
+    }
+  }
+
+  /** Waits for the requests of a deployment that no new one can reach, then lets go of what it held. */
+  async #end(entry: Entry | undefined): Promise<void> {
+    if (!entry) return;
+    if (entry.running > 0) {
+      await new Promise<void>((resolve) => {
+        entry.drained = resolve;
+      });
+    }
+    const { spec, stage, next } = entry.deployment;
+    next?.release();
+    if (stage && spec.mode === 'warm') {
+      await this.#queue.run(() => this.#sessions.release(stage.session.key), { unbounded: true });
+    }
+  }
+
+  #ready(name: string): Entry {
+    const { entry } = this.#named(name);
+    if (!entry) {
+      throw new TierbedError('unavailable', `model "${name}" is unloaded`, { fix: 'Load it with RepositoryModelLoad.' });
+    }
+    return entry;
+  }
+
+  #named(name: string): Name {
+    const known = this.#names.get(name);
+    if (known) return known;
+    const names = [...this.#names.keys()];
+    throw new TierbedError('missing', `no model is deployed as "${name}"`, {
+      fix: names.length === 0 ? 'Deploy it first.' : `Use one of: ${names.slice(0, 10).join(', ')}.`,
+    });
+  }
+
+  #change<T>(name: string, change: () => Promise<T>): Promise<T> {
+    const done = (this.#changes.get(name) ?? Promise.resolve()).then(change);
+    const settled = done
+      .catch(() => {})
+      .finally(() => {
+        if (this.#changes.get(name) === settled) this.#changes.delete(name);
+      });
+    this.#changes.set(name, settled);
+    return done;
+  }
+}
+
+function prefixed(prefix: string, error: unknown): unknown {
+  if (!(error instanceof TierbedError)) return error;
+  const fix = error.fix === undefined ? {} : { fix: error.fix };
+  return new TierbedError(error.kind, `${prefix}: ${error.message}`, { ...fix, cause: error });
+}
+
+function warmupError(error: unknown): unknown {
+  if (!(error instanceof TierbedError) || error.kind !== 'invalid') return error;
+  return new TierbedError('invalid', `it cannot be warmed up on zeros (symbolic dimensions as 1): ${error.message}`, {
+    fix: 'Deploy it with warmup_runs 0, and send a first request of a shape that the model takes.',
+    cause: error,
+  });
+}
