@@ -1,0 +1,37 @@
+import type { handleClientStreamingCall } from '@grpc/grpc-js';
+import { type Decoded, decoded, encodeWithin, type Handler, type Method } from '../method.js';
+import type { ServedCall, ServerLimits } from '../service.js';
+import { toStatus } from '../status.js';
+import { contextOf } from './context.js';
+import { served } from './definition.js';
+
+/** Many requests, one response. The handler takes requests as it can: the sender is held back until it asks for more. */
+export function serveClientStream<Request, Response>(
+  method: Method<Request, Response>,
+  handler: Handler<AsyncIterable<Request>, Response>,
+): (limits: ServerLimits) => ServedCall {
+  return ({ maxMessageBytes }) => {
+    const handle: handleClientStreamingCall<Decoded<Request>, Buffer> = async (call, callback) => {
+      const context = contextOf(call);
+      let response: Buffer;
+      try {
+        const requests = requestsOf<Request>(call, context.signal);
+        response = encodeWithin(method.response, await handler(requests, context), maxMessageBytes);
+      } catch (error) {
+        callback(toStatus(error));
+        return;
+      }
+      callback(null, response);
+    };
+    return { method: served(method, { request: true }), handle };
+  };
+}
+
+/** The requests of a call until its client has no more; a client that goes away ends them with the signal's reason. */
+export async function* requestsOf<Request>(
+  call: AsyncIterable<Decoded<Request>>,
+  signal: AbortSignal,
+): AsyncGenerator<Request> {
+  for await (const request of call) yield decoded(request);
+  signal.throwIfAborted();
+}

@@ -1,0 +1,3 @@
+export { type CallOptions, type ConnectOptions, connect, RpcChannel } from './channel.js';
+export { InferenceClient } from './inference-client.js';
+export { NodeClient } from './node-client.js';

@@ -1,0 +1,2 @@
+export { decodeInferRequest, decodeInferResponse, decodeStreamResponse } from './decode.js';
+export { encodeInferRequest, encodeInferResponse, encodeStreamResponse } from './encode.js';

@@ -1,0 +1,51 @@
+import { callUnary } from './calls/call-unary.js';
+import type { CallOptions, RpcChannel } from './channel.js';
+import { inferenceMethods, type ModelIndexEntry, type ModelMetadata, type ServerMetadata } from './inference.js';
+import type { InferRequest, InferResponse } from './messages.js';
+
+/** Calls the data plane of a node, or any server of the Open Inference Protocol v2. Errors are those of `callUnary`. */
+export class InferenceClient {
+  readonly channel: RpcChannel;
+
+  constructor(channel: RpcChannel) {
+    this.channel = channel;
+  }
+
+  /** Runs one inference; `received` of the response says when it came in. */
+  infer(request: InferRequest, options?: CallOptions): Promise<InferResponse> {
+    return callUnary(this.channel, inferenceMethods.modelInfer, request, options);
+  }
+
+  async live(options?: CallOptions): Promise<boolean> {
+    return (await callUnary(this.channel, inferenceMethods.serverLive, {}, options)).live;
+  }
+
+  async ready(options?: CallOptions): Promise<boolean> {
+    return (await callUnary(this.channel, inferenceMethods.serverReady, {}, options)).ready;
+  }
+
+  async modelReady(name: string, version = '', options?: CallOptions): Promise<boolean> {
+    return (await callUnary(this.channel, inferenceMethods.modelReady, { name, version }, options)).ready;
+  }
+
+  serverMetadata(options?: CallOptions): Promise<ServerMetadata> {
+    return callUnary(this.channel, inferenceMethods.serverMetadata, {}, options);
+  }
+
+  modelMetadata(name: string, version = '', options?: CallOptions): Promise<ModelMetadata> {
+    return callUnary(this.channel, inferenceMethods.modelMetadata, { name, version }, options);
+  }
+
+  async repositoryIndex(onlyReady = false, options?: CallOptions): Promise<readonly ModelIndexEntry[]> {
+    const request = { repositoryName: '', ready: onlyReady };
+    return (await callUnary(this.channel, inferenceMethods.repositoryIndex, request, options)).models;
+  }
+
+  async repositoryModelLoad(modelName: string, options?: CallOptions): Promise<void> {
+    await callUnary(this.channel, inferenceMethods.repositoryModelLoad, { repositoryName: '', modelName }, options);
+  }
+
+  async repositoryModelUnload(modelName: string, options?: CallOptions): Promise<void> {
+    await callUnary(this.channel, inferenceMethods.repositoryModelUnload, { repositoryName: '', modelName }, options);
+  }
+}

@@ -1,0 +1,132 @@
+import type { Http2Server } from 'node:http2';
+import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { messageOf, TierbedError } from '../../base/errors.js';
+import { Health, type ServingStatus } from './health.js';
+import { DEFAULT_MAX_MESSAGE_BYTES, WINDOW_BYTES } from './limits.js';
+import { keepalive } from './options.js';
+import type { RpcService } from './service.js';
+
+export interface RpcServerOptions {
+  /** Name or address to listen on; services of a testbed on one machine use 127.0.0.1. */
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Bound on messages both ways; `DEFAULT_MAX_MESSAGE_BYTES` (1 GiB) when absent. */
+  readonly maxMessageBytes?: number;
+  readonly services: readonly RpcService[];
+}
+
+export interface RpcServer {
+  readonly port: number;
+  /** host:port to connect to. */
+  readonly address: string;
+  /** Sets what gRPC's health service says of a service ('' is the whole server); all start as SERVING. */
+  setServing(service: string, status: ServingStatus): void;
+  /** Takes no more calls, lets those that run finish for `graceMs`, then cancels them. */
+  close(graceMs: number): Promise<void>;
+}
+
+/**
+ * Starts a gRPC server with gRPC health and reflection beside the given services. Its HTTP/2 windows are opened to
+ * `WINDOW_BYTES`, so that an upload over a link with delay fills the link.
+ *
+ * @throws TierbedError `unavailable` when the address cannot be listened on
+ */
+export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
+  const maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
+  const health = new Health();
+  const server = new WideServer({
+    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': -1,
+    'grpc.enable_channelz': 0,
+    'grpc.so_reuseport': 0,
+    ...keepalive,
+  });
+  const services = [...options.services, health.service];
+  for (const service of services) addService(server, service, maxMessageBytes);
+  const definitions = Object.assign({}, ...services.map((service) => service.definition));
+  new ReflectionService(definitions, { services: services.map((service) => service.name) }).addToServer(server);
+  const port = await bind(server, options.host, options.port);
+  for (const service of ['', ...options.services.map(({ name }) => name)]) health.set(service, 'SERVING');
+  return {
+    port,
+    address: addressOf(options.host, port),
+    setServing: (service, status) => health.set(service, status),
+    close: async (graceMs) => {
+      health.close();
+      await shutDown(server, graceMs);
+    },
+  };
+}
+
+/** grpc-js's server opens no HTTP/2 windows (grpc-node pull request 3058): this one does, for each session that comes in. */
+class WideServer extends Server {}
+
+interface CreatesHttp2Server {
+  createHttp2Server(credentials: ServerCredentials): Http2Server;
+}
+
+const parent = Server.prototype as unknown as CreatesHttp2Server;
+(WideServer.prototype as unknown as CreatesHttp2Server).createHttp2Server = function (this: Server, credentials) {
+  const http2 = parent.createHttp2Server.call(this, credentials);
+  http2.updateSettings({ initialWindowSize: WINDOW_BYTES });
+  http2.on('session', (session) => session.setLocalWindowSize(WINDOW_BYTES));
+  return http2;
+};
+
+function addService(server: Server, service: RpcService, maxMessageBytes: number): void {
+  const definition: Record<string, ServiceDefinition[string]> = {};
+  const implementation: UntypedServiceImplementation = {};
+  for (const call of service.calls) {
+    const { method, handle } = call({ maxMessageBytes });
+    definition[method.path] = method;
+    implementation[method.path] = handle;
+  }
+  server.addService(definition, implementation);
+}
+
+function bind(server: Server, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(addressOf(host, port), ServerCredentials.createInsecure(), (error, bound) => {
+      if (error) reject(cannotListen(host, port, error));
+      else resolve(bound);
+    });
+  });
+}
+
+function cannotListen(host: string, port: number, error: Error): TierbedError {
+  const where = addressOf(host, port);
+  const why = messageOf(error);
+  if (why.includes('EADDRINUSE')) {
+    return new TierbedError('unavailable', `cannot listen on ${where}: port ${port} is in use`, {
+      fix: 'end the process that uses the port, or choose another port (0 takes a free one)',
+      cause: error,
+    });
+  }
+  if (why.includes('EACCES')) {
+    return new TierbedError('unavailable', `cannot listen on ${where}: port ${port} needs more privileges`, {
+      fix: 'choose a port from 1024 on (0 takes a free one)',
+      cause: error,
+    });
+  }
+  return new TierbedError('unavailable', `cannot listen on ${where}: ${why}`, {
+    fix: 'choose an address of this machine, such as 127.0.0.1',
+    cause: error,
+  });
+}
+
+/** host:port, with IPv6 addresses in brackets. */
+function addressOf(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function shutDown(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const force = setTimeout(() => server.forceShutdown(), graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(force);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,22 @@
+import type { MethodDefinition, UntypedHandleCall } from '@grpc/grpc-js';
+import type { PackageDefinition } from '@grpc/proto-loader';
+
+/** One call as grpc-js's server wants it. */
+export interface ServedCall {
+  readonly method: MethodDefinition<unknown, unknown>;
+  readonly handle: UntypedHandleCall;
+}
+
+/** What a call needs to know of its server. */
+export interface ServerLimits {
+  readonly maxMessageBytes: number;
+}
+
+/** A service with what answers its calls. */
+export interface RpcService {
+  /** With its package: `inference.GRPCInferenceService`. */
+  readonly name: string;
+  /** The file it comes from, for reflection. */
+  readonly definition: PackageDefinition;
+  readonly calls: readonly ((limits: ServerLimits) => ServedCall)[];
+}
