@@ -1,5 +1,6 @@
 // The thread behind an Alarm: sleeps until the deadline in the shared cell, then says so.
 import { parentPort, workerData } from 'node:worker_threads';
+import { nowMs } from '../clock.js';
 import { ENDED, IDLE } from './alarm.js';
 
 const cell = workerData as BigInt64Array;
@@ -8,5 +9,5 @@ for (;;) {
   if (deadline === ENDED) break;
   const leftMs = deadline === IDLE ? Number.POSITIVE_INFINITY : Number(deadline - process.hrtime.bigint()) / 1e6;
   if (leftMs > 0 && Atomics.wait(cell, 0, deadline, leftMs) !== 'timed-out') continue;
-  if (Atomics.compareExchange(cell, 0, deadline, IDLE) === deadline) parentPort?.postMessage(undefined);
+  if (Atomics.compareExchange(cell, 0, deadline, IDLE) === deadline) parentPort?.postMessage(nowMs());
 }

@@ -11,6 +11,8 @@ export interface ConnectionOptions {
   readonly up: readonly Station[];
   readonly down: readonly Station[];
   readonly nowMs: () => number;
+  /** When what a socket reports now happened. */
+  readonly arrivedMs: () => number;
   /** Something was sent: work off what is due. */
   readonly pump: () => void;
   readonly onClosed: () => void;
@@ -58,7 +60,7 @@ export class Connection {
   }
 
   #send(flow: Flow, parcel: Parcel): void {
-    flow.send(parcel, this.#options.nowMs());
+    flow.send(parcel, this.#options.arrivedMs());
     this.#options.pump();
   }
 
@@ -110,7 +112,7 @@ class End {
     this.#incoming = incoming;
     this.#options = options;
     const send = (parcel: Parcel) => {
-      outgoing.send(parcel, options.nowMs());
+      outgoing.send(parcel, options.arrivedMs());
       options.pump();
     };
     let ended = false;

@@ -12,12 +12,17 @@ import { Fabric, Station } from './fabric.js';
 import type { ProxyAnswer, ProxyCalls, ProxyRequest } from './protocol.js';
 
 /** What is due within this time is done now: waking up again takes longer. */
-const EARLY_MS = 0.03;
+const EARLY_MS = 0.1;
 
 const links = new Map<LinkName, Record<Direction, Station>>();
 const routes = new Map<string, { readonly server: Server; readonly connections: Set<Connection> }>();
 let fabric = new Fabric([]);
 const alarm = new Alarm(pump);
+
+/** When what is read now arrived: a sleeping thread notices bytes as late as it notices the alarm. */
+function arrivedMs(): number {
+  return nowMs() - alarm.wakeMs;
+}
 
 function pump(): void {
   fabric.advance(nowMs() + EARLY_MS);
@@ -48,6 +53,7 @@ const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => 
         up,
         down,
         nowMs,
+        arrivedMs,
         pump,
         onClosed: () => connections.delete(connection),
       });
