@@ -172,7 +172,7 @@ export class Deployments {
     const { threads, reason } =
       spec.threads > 0 ? { threads: spec.threads, reason: 'set for the deployment' } : this.#defaults.threads;
     const report = { engine, threads, threadsReason: reason, loadMs: 0, warmupMs: 0 };
-    const next = spec.next && this.#hops.acquire(spec.next);
+    const next = spec.next && (await this.#hops.acquire(spec.next));
     if (spec.files.length === 0) return { deployment: { spec, stage: undefined, next }, report };
     try {
       const modelPath = await this.#store.materialise(spec.files);
@@ -230,7 +230,9 @@ export class Deployments {
   #ready(name: string): Entry {
     const { entry } = this.#named(name);
     if (!entry) {
-      throw new TierbedError('unavailable', `model "${name}" is unloaded`, { fix: 'Load it with RepositoryModelLoad.' });
+      throw new TierbedError('unavailable', `model "${name}" is unloaded`, {
+        fix: 'Load it with RepositoryModelLoad.',
+      });
     }
     return entry;
   }

@@ -14,7 +14,12 @@ export interface HttpServer {
  *
  * @throws TierbedError `unavailable` when the port is taken or the host is not this machine's
  */
-export async function startHttp(host: string, port: number, registry: Registry, ready: () => boolean): Promise<HttpServer> {
+export async function startHttp(
+  host: string,
+  port: number,
+  registry: Registry,
+  ready: () => boolean,
+): Promise<HttpServer> {
   const server = createServer((request, response) => {
     const reply = (status: number, text: string, type = 'text/plain; charset=utf-8'): void => {
       response.writeHead(status, { 'content-type': type }).end(request.method === 'HEAD' ? undefined : text);

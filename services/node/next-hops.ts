@@ -1,4 +1,7 @@
-import { connect, type InferenceClient } from '../rpc/index.js';
+import { connect, InferenceClient, type RpcChannel } from '../rpc/client.js';
+
+/** How long a deployment waits for the connection to its next stage. */
+const CONNECT_MS = 1000;
 
 /** The next stage of a deployment, over a connection that deployments to the same node share. */
 export interface NextStage {
@@ -11,14 +14,31 @@ export interface NextStage {
   release(): void;
 }
 
+interface Connection {
+  users: number;
+  readonly channel: RpcChannel;
+  readonly client: InferenceClient;
+}
+
 /** Connections to the nodes behind this one: one an address, kept while a deployment needs it. */
 export class NextHops {
-  readonly #connections = new Map<string, { users: number; readonly client: InferenceClient }>();
+  readonly #connections = new Map<string, Connection>();
 
-  acquire({ address, deployment }: { readonly address: string; readonly deployment: string }): NextStage {
-    const connection = this.#connections.get(address) ?? { users: 0, client: connect(address) };
+  /**
+   * Connects at once, so that no measured request pays for it. A node that is not up yet is no error: the requests that
+   * need it will say so.
+   */
+  async acquire({
+    address,
+    deployment,
+  }: {
+    readonly address: string;
+    readonly deployment: string;
+  }): Promise<NextStage> {
+    const connection = this.#connections.get(address) ?? open(address);
     connection.users++;
     this.#connections.set(address, connection);
+    await connection.channel.waitForReady(CONNECT_MS).catch(() => {});
     let released = false;
     return {
       address,
@@ -29,8 +49,13 @@ export class NextHops {
         released = true;
         if (--connection.users > 0) return;
         this.#connections.delete(address);
-        connection.client.close();
+        connection.channel.close();
       },
     };
   }
+}
+
+function open(address: string): Connection {
+  const channel = connect(address);
+  return { users: 0, channel, client: new InferenceClient(channel) };
 }

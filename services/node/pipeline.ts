@@ -5,7 +5,7 @@ import type { CallContext } from '../rpc/method.js';
 import { elapsedNs } from './clock.js';
 import type { Deployment } from './deployments.js';
 import type { TensorInfo } from './engine.js';
-import { type HopRecord, HOPS_PARAMETER, parseHops, STAGE_PARAMETER } from './hops.js';
+import { HOPS_PARAMETER, type HopRecord, parseHops, STAGE_PARAMETER } from './hops.js';
 import type { WorkQueue } from './queue.js';
 import type { InferenceWorker } from './worker-client.js';
 

@@ -1,5 +1,5 @@
-import type { OpenResult, SessionSpec } from './worker-messages.js';
 import type { InferenceWorker } from './worker-client.js';
+import type { OpenResult, SessionSpec } from './worker-messages.js';
 
 interface Shared {
   users: number;

@@ -54,7 +54,7 @@ export class Store {
   async put(sha256: string, bytes: number, chunks: AsyncIterable<Uint8Array>): Promise<boolean> {
     const path = this.#path(sha256);
     if (await exists(path)) {
-      for await (const _ of chunks) continue;
+      for await (const _ of chunks);
       return false;
     }
     const incoming = join(this.#dir, 'incoming', randomUUID());
@@ -147,7 +147,13 @@ export class Store {
 /** @throws TierbedError `invalid` for a path that does not stay inside the folder it is relative to */
 function insideFolder(path: string): string {
   const normal = normalize(path.replaceAll('\\', '/'));
-  if (normal === '.' || normal.endsWith(sep) || isAbsolute(normal) || normal.split(sep).includes('..') || path.includes('\0')) {
+  if (
+    normal === '.' ||
+    normal.endsWith(sep) ||
+    isAbsolute(normal) ||
+    normal.split(sep).includes('..') ||
+    path.includes('\0')
+  ) {
     throw new TierbedError('invalid', `"${path}" does not name a file inside the model's folder`, {
       fix: 'Give paths relative to the folder of the model.',
     });

@@ -23,14 +23,14 @@ interface Pending {
  */
 export class InferenceWorker {
   readonly #url: URL;
-  readonly #onDeath: (error: TierbedError) => void;
+  /** Told when the thread dies without being asked to. */
+  onDeath: (error: TierbedError) => void = () => {};
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | undefined;
   #stopped = false;
   #nextId = 0;
 
-  constructor(onDeath: (error: TierbedError) => void = () => {}, url: URL = WORKER_URL) {
-    this.#onDeath = onDeath;
+  constructor(url: URL = WORKER_URL) {
     this.#url = url;
   }
 
@@ -108,7 +108,7 @@ export class InferenceWorker {
       this.#pending.delete(id);
       pending.reject(error);
     }
-    if (!this.#stopped) this.#onDeath(error);
+    if (!this.#stopped) this.onDeath(error);
   }
 }
 

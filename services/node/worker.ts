@@ -100,7 +100,14 @@ async function run(job: RunJob): Promise<RunResult> {
   }
   const closing = nowNs();
   if (job.fresh) await session.close();
-  return { outputs, startNs, preprocessNs, loadNs: loadNs + (job.fresh ? elapsedNs(closing) : 0), computeNs, endNs: nowNs() };
+  return {
+    outputs,
+    startNs,
+    preprocessNs,
+    loadNs: loadNs + (job.fresh ? elapsedNs(closing) : 0),
+    computeNs,
+    endNs: nowNs(),
+  };
 }
 
 async function sessionFor(spec: SessionSpec, fresh: boolean): Promise<{ session: EngineSession; loadNs: number }> {

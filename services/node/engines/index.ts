@@ -10,10 +10,13 @@ const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
 export const ENGINE_NAMES: readonly string[] = Object.keys(ENGINES);
 
 /** @throws TierbedError `invalid` when there is no such engine */
+export function checkEngine(name: string): void {
+  if (Object.hasOwn(ENGINES, name)) return;
+  throw new TierbedError('invalid', `there is no engine "${name}"`, { fix: `Use ${ENGINE_NAMES.join(' or ')}.` });
+}
+
+/** @throws TierbedError `invalid` when there is no such engine */
 export async function engineNamed(name: string): Promise<Engine> {
-  const load = Object.hasOwn(ENGINES, name) ? ENGINES[name] : undefined;
-  if (!load) {
-    throw new TierbedError('invalid', `there is no engine "${name}"`, { fix: `Use ${ENGINE_NAMES.join(' or ')}.` });
-  }
-  return load();
+  checkEngine(name);
+  return (ENGINES[name] as () => Promise<Engine>)();
 }

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseThreads, parseCfsQuota, parseCpuMax, parseSelfCgroup, readCpuQuota } from '../../../services/node/cgroup.js';
+import {
+  chooseThreads,
+  parseCfsQuota,
+  parseCpuMax,
+  parseSelfCgroup,
+  readCpuQuota,
+} from '../../../services/node/cgroup.js';
 
 const tree =
   (files: Readonly<Record<string, string>>) =>

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -63,7 +63,11 @@ for (const name of ENGINE_NAMES) {
       const wrong: [string, NamedTensor[], RegExp][] = [
         ['name', [{ ...good, name: 'z' }], /no input "z".*"x" \(float32 \[N, 64\]\)/],
         ['dtype', [{ name: 'x', tensor: { ...good.tensor, dtype: 'int32' } as Tensor }], /must be float32.*got int32/],
-        ['rank', [{ name: 'x', tensor: { ...good.tensor, shape: [64] } as Tensor }], /must be float32 \[N, 64\].*\[64\]/],
+        [
+          'rank',
+          [{ name: 'x', tensor: { ...good.tensor, shape: [64] } as Tensor }],
+          /must be float32 \[N, 64\].*\[64\]/,
+        ],
         ['dim', [{ name: 'x', tensor: { ...good.tensor, shape: [2, 32] } as Tensor }], /got float32 \[2, 32\]/],
         ['missing', [], /input "x".*missing/],
         ['twice', [good, good], /given twice/],

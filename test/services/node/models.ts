@@ -1,6 +1,7 @@
 // Small ONNX models, written field by field (onnx.proto), so that these tests rest on nothing but the runtime.
-import { type DType, type NamedTensor, float32Tensor } from '../../../onnx/tensor.js';
+
 import { DATA_TYPE } from '../../../onnx/model.js';
+import { type DenseTensor, type DType, float32Tensor, type NamedTensor } from '../../../onnx/tensor.js';
 
 type Field = Uint8Array;
 
@@ -31,7 +32,11 @@ export function identity(dtype: DType): Uint8Array {
 /** Multiplies a 256x256 matrix by itself `n` times, n an int64 input: runs for as long as a test wants it to. */
 export function busy(): Uint8Array {
   const body = graph(
-    [node('Identity', ['go'], ['go_on']), node('MatMul', ['s', 's'], ['product']), node('Tanh', ['product'], ['s_next'])],
+    [
+      node('Identity', ['go'], ['go_on']),
+      node('MatMul', ['s', 's'], ['product']),
+      node('Tanh', ['product'], ['s_next']),
+    ],
     [],
     [valueInfo('i', 'int64', []), valueInfo('go', 'bool', []), valueInfo('s', 'float32', [256, 256])],
     [valueInfo('go_on', 'bool', []), valueInfo('s_next', 'float32', [256, 256])],
@@ -48,7 +53,10 @@ export function busy(): Uint8Array {
 /** Inputs for `busy`; one round takes about a millisecond. */
 export function busyInputs(rounds: number): NamedTensor[] {
   return [
-    { name: 'n', tensor: { dtype: 'int64', shape: [], data: new Uint8Array(new BigInt64Array([BigInt(rounds)]).buffer) } },
+    {
+      name: 'n',
+      tensor: { dtype: 'int64', shape: [], data: new Uint8Array(new BigInt64Array([BigInt(rounds)]).buffer) },
+    },
     { name: 'x', tensor: float32Tensor([256, 256], new Float32Array(256 * 256).fill(0.001)) },
   ];
 }
@@ -73,7 +81,7 @@ export function withExternalData(location: string): Uint8Array {
 }
 
 /** A [rows, 64] input of `layers` that differs by seed. */
-export function rows(seed: number, count = 1, name = 'x'): NamedTensor[] {
+export function rows(seed: number, count = 1, name = 'x'): { name: string; tensor: DenseTensor }[] {
   const values = Float32Array.from({ length: count * 64 }, (_, i) => Math.sin(seed + i));
   return [{ name, tensor: float32Tensor([count, 64], values) }];
 }

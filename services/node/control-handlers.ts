@@ -1,0 +1,133 @@
+import { messageOf, TierbedError } from '../../base/errors.js';
+import { version } from '../../base/paths.js';
+import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
+import type {
+  DeployRequest,
+  Hop,
+  NodeControlHandlers,
+  PutFileRequest,
+  RunSampleResponse,
+} from '../rpc/node-control.js';
+import { toMs } from './clock.js';
+import { withDeadline } from './deadline.js';
+import type { DeploySpec } from './deployments.js';
+import type { NodeEnvironment } from './environment.js';
+import type { HopRecord } from './hops.js';
+import { runSample, type Sample, type SampleContext } from './sample.js';
+
+/** What the control plane answers from. */
+export interface ControlContext extends SampleContext {
+  /** Of the node's other servers, host:port. */
+  readonly addresses: { readonly data: string; readonly metrics: string };
+  environment(): Promise<NodeEnvironment>;
+}
+
+/** The calls of proto/testbed.proto. */
+export function controlHandlers(context: ControlContext): NodeControlHandlers {
+  const { store, deployments } = context;
+  return {
+    describe: async () => {
+      const environment = await context.environment();
+      return {
+        tier: context.tier,
+        version,
+        dataAddress: context.addresses.data,
+        metricsAddress: context.addresses.metrics,
+        pid: process.pid,
+        environmentJson: JSON.stringify(environment),
+      };
+    },
+    missingFiles: async ({ sha256 }) => ({ sha256: await store.missing(sha256) }),
+    putFile: async (messages) => ({ stored: await putFile(context, messages) }),
+    deploy: (request) => deployments.deploy(deploySpec(request)),
+    undeploy: async ({ name }) => {
+      await deployments.undeploy(name);
+      return {};
+    },
+    runSample: async ({ deployment, itemSha256, deadlineMs }, call) =>
+      response(await withDeadline(call, deadlineMs, (within) => runSample(context, deployment, itemSha256, within))),
+  };
+}
+
+async function putFile({ store }: ControlContext, messages: AsyncIterable<PutFileRequest>): Promise<boolean> {
+  const iterator = messages[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  if (first.done) throw new TierbedError('invalid', 'PutFile came without a message');
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    try {
+      yield first.value.chunk;
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value.chunk;
+    } finally {
+      await iterator.return?.();
+    }
+  }
+  return store.put(first.value.sha256, first.value.bytes, chunks());
+}
+
+/** @throws TierbedError `invalid` for a field that makes no sense */
+function deploySpec(request: DeployRequest): DeploySpec {
+  if (request.files.length > 0 && request.sessionMode === 'SESSION_MODE_UNSPECIFIED') {
+    throw new TierbedError(
+      'invalid',
+      `deployment "${request.name}" does not say whether its sessions are warm or cold`,
+      {
+        fix: 'Set session_mode to WARM or COLD.',
+      },
+    );
+  }
+  return {
+    name: request.name,
+    files: request.files,
+    mode: request.sessionMode === 'COLD' ? 'cold' : 'warm',
+    warmupRuns: request.warmupRuns,
+    engine: request.engine,
+    threads: request.threads,
+    next: request.next ?? undefined,
+    preprocess: parseSpec<PreprocessSpec>('preprocess_json', request.preprocessJson),
+    postprocess: parseSpec<PostprocessSpec>('postprocess_json', request.postprocessJson),
+    graphOptimization: request.graphOptimization,
+  };
+}
+
+function parseSpec<T extends { readonly kind: string }>(field: string, json: string): T | undefined {
+  if (json === '') return undefined;
+  let spec: unknown;
+  try {
+    spec = JSON.parse(json);
+  } catch (error) {
+    throw new TierbedError('invalid', `${field} is not JSON: ${messageOf(error)}`);
+  }
+  if (typeof spec === 'object' && spec !== null && 'kind' in spec && typeof spec.kind === 'string') return spec as T;
+  throw new TierbedError('invalid', `${field} is not an object with a "kind"`);
+}
+
+function response(sample: Sample): RunSampleResponse {
+  return {
+    endToEndMs: sample.endToEndMs,
+    hops: sample.hops.map(hopMessage),
+    postprocessMs: sample.postprocessMs,
+    otherMs: sample.otherMs,
+    prediction: sample.prediction,
+    outputSha256: sample.outputSha256,
+    startedAtUnixMs: sample.startedAtMs,
+  };
+}
+
+function hopMessage(hop: HopRecord): Hop {
+  return {
+    tier: hop.tier,
+    stage: hop.stage,
+    ranStage: hop.ranStage,
+    upMs: toMs(hop.upNs),
+    downMs: toMs(hop.downNs),
+    upBytes: hop.upBytes,
+    downBytes: hop.downBytes,
+    deserialiseMs: toMs(hop.deserialiseNs),
+    serialiseMs: toMs(hop.serialiseNs),
+    preprocessMs: toMs(hop.preprocessNs),
+    queueMs: toMs(hop.queueNs),
+    loadMs: toMs(hop.loadNs),
+    computeMs: toMs(hop.computeNs),
+    handoverMs: toMs(hop.handoverNs),
+  };
+}
