@@ -3,8 +3,9 @@ import { Command } from 'commander';
 import { EXIT_CODES, TierbedError } from '../base/errors.js';
 import { version } from '../base/paths.js';
 import type { RegisterCommand } from './command.js';
+import { register as node } from './commands/node.js';
 
-const COMMANDS: readonly RegisterCommand[] = [];
+const COMMANDS: readonly RegisterCommand[] = [node];
 
 const program = new Command('tierbed')
   .description('Measures which deployment strategy to ship: mobile, edge, cloud, or cut in two.')

@@ -13,8 +13,10 @@ import type { SessionSpec } from './worker-messages.js';
 /** What is to answer under a name. */
 export interface DeploySpec {
   readonly name: string;
-  /** The first is the model; none: the node forwards only. */
+  /** In the store; the first is the model. Without files and without `modelPath` the node forwards only. */
   readonly files: readonly StoredModelFile[];
+  /** A model on this machine's own disk, used where it lies, in place of `files`. */
+  readonly modelPath?: string | undefined;
   readonly mode: 'warm' | 'cold';
   readonly warmupRuns: number;
   /** '' is the node's own. */
@@ -163,7 +165,8 @@ export class Deployments {
 
   async #prepare(spec: DeploySpec): Promise<{ deployment: Deployment; report: DeployReport }> {
     if (spec.name === '') throw new TierbedError('invalid', 'a deployment needs a name');
-    if (spec.files.length === 0 && !spec.next) {
+    const hasModel = spec.modelPath !== undefined || spec.files.length > 0;
+    if (!hasModel && !spec.next) {
       throw new TierbedError('invalid', `deployment "${spec.name}" has neither a model nor a next stage`);
     }
     const { preprocess } = spec;
@@ -173,9 +176,9 @@ export class Deployments {
       spec.threads > 0 ? { threads: spec.threads, reason: 'set for the deployment' } : this.#defaults.threads;
     const report = { engine, threads, threadsReason: reason, loadMs: 0, warmupMs: 0 };
     const next = spec.next && (await this.#hops.acquire(spec.next));
-    if (spec.files.length === 0) return { deployment: { spec, stage: undefined, next }, report };
+    if (!hasModel) return { deployment: { spec, stage: undefined, next }, report };
     try {
-      const modelPath = await this.#store.materialise(spec.files);
+      const modelPath = spec.modelPath ?? (await this.#store.materialise(spec.files));
       const session = sessionSpec({ modelPath, engine, threads, graphOptimization: spec.graphOptimization });
       const { stage, loadNs, warmupNs } = await this.#open(spec, session);
       return {

@@ -91,9 +91,12 @@ export class InferenceWorker {
     const pending = this.#pending.get(message.id);
     if (!pending) return;
     this.#pending.delete(message.id);
-    if ('result' in message) return pending.resolve(message.result as never);
-    const { kind, message: text, fix } = message.error;
-    pending.reject(new TierbedError(kind, text, fix === undefined ? {} : { fix }));
+    if ('result' in message) {
+      pending.resolve(message.result as never);
+    } else {
+      const { kind, message: text, fix } = message.error;
+      pending.reject(new TierbedError(kind, text, fix === undefined ? {} : { fix }));
+    }
   }
 
   #died(worker: Worker, code: number, cause: Error | undefined): void {

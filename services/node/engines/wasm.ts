@@ -17,11 +17,12 @@ export const wasm: Engine = {
 
 async function create(modelPath: string, options: SessionOptions): Promise<InferenceSession> {
   startWith(options.threads);
-  return InferenceSession.create(await readFile(modelPath), {
+  const model = await readFile(modelPath);
+  return InferenceSession.create(model, {
     executionProviders: ['wasm'],
     graphOptimizationLevel: options.graphOptimization ? 'all' : 'disabled',
     logSeverityLevel: 4,
-    externalData: await filesBeside(modelPath),
+    externalData: await externalData(modelPath, model),
   });
 }
 
@@ -35,14 +36,17 @@ function startWith(threads: number): void {
   env.wasm.numThreads = threads;
 }
 
-/** WebAssembly sees no file system: what lies beside the model in its own folder is handed over with it. */
-async function filesBeside(modelPath: string): Promise<{ path: string; data: Uint8Array }[]> {
+/**
+ * WebAssembly sees no file system: the files beside the model that it may read are handed over with it. A model names its
+ * external data in plain text, so a file whose name is nowhere in the model is not one of them.
+ */
+async function externalData(modelPath: string, model: Buffer): Promise<{ path: string; data: Uint8Array }[]> {
   const folder = dirname(modelPath);
   const files: { path: string; data: Uint8Array }[] = [];
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (!entry.isFile() || path === modelPath) continue;
-    files.push({ path: relative(folder, path).split(sep).join('/'), data: await readFile(path) });
+    const file = join(entry.parentPath, entry.name);
+    const path = relative(folder, file).split(sep).join('/');
+    if (entry.isFile() && file !== modelPath && model.includes(path)) files.push({ path, data: await readFile(file) });
   }
   return files;
 }
