@@ -3,7 +3,7 @@ import { serveUnary } from './calls/serve-unary.js';
 import { decodeInferRequest, decodeInferResponse, decodeStreamResponse } from './decode.js';
 import { encodeInferRequest, encodeInferResponse, encodeStreamResponse } from './encode.js';
 import type { InferRequest, InferResponse } from './messages.js';
-import type { Handler, HandlersOf, Method } from './method.js';
+import type { HandlersOf, Method } from './method.js';
 import { codecsOf, loadProto } from './protos.js';
 import type { RpcService } from './service.js';
 import { toStatus } from './status.js';
@@ -98,13 +98,6 @@ export type InferenceHandlers = HandlersOf<typeof inferenceMethods>;
 
 /** The data plane's service, for `startRpcServer`. */
 export function inferenceService(handlers: InferenceHandlers): RpcService {
-  const answer: Handler<InferRequest, StreamAnswer> = async (request, context) => {
-    try {
-      return await handlers.modelInfer(request, context);
-    } catch (error) {
-      return { errorMessage: toStatus(error).details };
-    }
-  };
   return {
     name: SERVICE,
     definition,
@@ -118,7 +111,7 @@ export function inferenceService(handlers: InferenceHandlers): RpcService {
       serveUnary(inferenceMethods.repositoryIndex, handlers.repositoryIndex),
       serveUnary(inferenceMethods.repositoryModelLoad, handlers.repositoryModelLoad),
       serveUnary(inferenceMethods.repositoryModelUnload, handlers.repositoryModelUnload),
-      serveBidi(modelStreamInfer, answer),
+      serveBidi(modelStreamInfer, handlers.modelInfer, (error) => ({ errorMessage: toStatus(error).details })),
     ],
   };
 }

@@ -1,24 +1,34 @@
 import { once } from 'node:events';
 import type { handleBidiStreamingCall } from '@grpc/grpc-js';
-import { type Decoded, encodeWithin, type Handler, type Method } from '../method.js';
+import { type Decoded, decoded, encodeWithin, type Handler, type Method } from '../method.js';
 import type { ServedCall, ServerLimits } from '../service.js';
 import { toStatus } from '../status.js';
 import { contextOf } from './context.js';
 import { served } from './definition.js';
-import { requestsOf } from './serve-client-stream.js';
+import { messagesOf } from './serve-client-stream.js';
 
-/** A stream of requests, each answered in order before the next is read. */
+/**
+ * A stream of requests, each answered in order before the next is read. `failed` makes the answer to a request that could
+ * not be read, handled or answered; the stream goes on.
+ */
 export function serveBidi<Request, Response>(
   method: Method<Request, Response>,
   handler: Handler<Request, Response>,
+  failed: (error: unknown) => Response,
 ): (limits: ServerLimits) => ServedCall {
   return ({ maxMessageBytes }) => {
     const handle: handleBidiStreamingCall<Decoded<Request>, Buffer> = async (call) => {
       const context = contextOf(call);
+      const answer = async (request: Decoded<Request>): Promise<Buffer> => {
+        try {
+          return encodeWithin(method.response, await handler(decoded(request), context), maxMessageBytes);
+        } catch (error) {
+          return encodeWithin(method.response, failed(error), maxMessageBytes);
+        }
+      };
       try {
-        for await (const request of requestsOf<Request>(call, context.signal)) {
-          const response = encodeWithin(method.response, await handler(request, context), maxMessageBytes);
-          if (!call.write(response)) await once(call, 'drain', { signal: context.signal });
+        for await (const request of messagesOf<Request>(call, context.signal)) {
+          if (!call.write(await answer(request))) await once(call, 'drain', { signal: context.signal });
         }
         call.end();
       } catch (error) {

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { handleClientStreamingCall } from '@grpc/grpc-js';
 import { type Decoded, decoded, encodeWithin, type Handler, type Method } from '../method.js';
 import type { ServedCall, ServerLimits } from '../service.js';
@@ -27,11 +28,18 @@ export function serveClientStream<Request, Response>(
   };
 }
 
-/** The requests of a call until its client has no more; a client that goes away ends them with the signal's reason. */
-export async function* requestsOf<Request>(
-  call: AsyncIterable<Decoded<Request>>,
-  signal: AbortSignal,
-): AsyncGenerator<Request> {
-  for await (const request of call) yield decoded(request);
+async function* requestsOf<Request>(call: Readable, signal: AbortSignal): AsyncGenerator<Request> {
+  for await (const request of messagesOf<Request>(call, signal)) yield decoded(request);
+}
+
+/** What a call's client sends until it has no more; a client that goes away ends it with the signal's reason. */
+export async function* messagesOf<Request>(call: Readable, signal: AbortSignal): AsyncGenerator<Decoded<Request>> {
+  try {
+    // Not `for await (... of call)`: that destroys the stream at its end, and a duplex call could not be answered any more.
+    for await (const request of call.iterator({ destroyOnReturn: false })) yield request as Decoded<Request>;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
   signal.throwIfAborted();
 }
