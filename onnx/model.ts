@@ -16,6 +16,10 @@ export interface Model {
   readonly metadataProps: readonly StringEntry[];
   readonly graph: Graph;
   readonly functions: readonly FunctionProto[];
+  /** TrainingInfoProto messages as they were decoded: passed through. */
+  readonly trainingInfo?: readonly object[];
+  /** DeviceConfigurationProto messages as they were decoded: passed through. */
+  readonly configuration?: readonly object[];
   readonly unknown?: readonly Uint8Array[];
 }
 
@@ -23,11 +27,13 @@ export interface OpsetId {
   /** '' is ai.onnx. */
   readonly domain: string;
   readonly version: number;
+  readonly unknown?: readonly Uint8Array[];
 }
 
 export interface StringEntry {
   readonly key: string;
   readonly value: string;
+  readonly unknown?: readonly Uint8Array[];
 }
 
 export interface Graph {
@@ -39,8 +45,15 @@ export interface Graph {
   readonly outputs: readonly ValueInfo[];
   readonly valueInfo: readonly ValueInfo[];
   readonly docString: string;
-  readonly quantizationAnnotation: readonly unknown[];
+  readonly quantizationAnnotation: readonly QuantizationAnnotation[];
   readonly metadataProps: readonly StringEntry[];
+  readonly unknown?: readonly Uint8Array[];
+}
+
+/** TensorAnnotation: the initializers (scale, zero point) that say how a tensor is quantised. */
+export interface QuantizationAnnotation {
+  readonly tensorName: string;
+  readonly quantParameterTensorNames: readonly StringEntry[];
   readonly unknown?: readonly Uint8Array[];
 }
 
@@ -56,6 +69,8 @@ export interface Node {
   readonly docString: string;
   readonly overload: string;
   readonly metadataProps: readonly StringEntry[];
+  /** NodeDeviceConfigurationProto messages as they were decoded: passed through. */
+  readonly deviceConfigurations?: readonly object[];
   readonly unknown?: readonly Uint8Array[];
 }
 
@@ -110,26 +125,40 @@ export interface SparseInitializer {
   readonly values: Initializer;
   readonly indices: Initializer;
   readonly dims: readonly number[];
+  readonly unknown?: readonly Uint8Array[];
 }
 
 /** A dimension: a number, a symbol such as `N`, or undefined when nothing is known of it. */
 export type Dim = number | string | undefined;
 
-/** TypeProto. */
-export type ValueType =
+/** TypeProto. `extras` holds what no computation needs. */
+export type ValueType = (
   | { readonly kind: 'tensor'; readonly elemType: number; readonly shape: readonly Dim[] | undefined }
   | { readonly kind: 'sparseTensor'; readonly elemType: number; readonly shape: readonly Dim[] | undefined }
   | { readonly kind: 'sequence'; readonly elem: ValueType }
   | { readonly kind: 'optional'; readonly elem: ValueType }
   | { readonly kind: 'map'; readonly keyType: number; readonly value: ValueType }
-  | { readonly kind: 'opaque'; readonly bytes: Uint8Array }
-  | { readonly kind: 'undefined' };
+  | { readonly kind: 'opaque'; readonly domain: string; readonly name: string }
+  | { readonly kind: 'undefined' }
+) & { readonly extras?: TypeExtras };
+
+/** Denotations (such as DATA_CHANNEL) and fields this schema does not know, of a type, its shape and its dimensions. */
+export interface TypeExtras {
+  readonly denotation?: string;
+  readonly unknown?: readonly Uint8Array[];
+  /** Of the message inside: TypeProto.Tensor, Sequence... */
+  readonly innerUnknown?: readonly Uint8Array[];
+  readonly shapeUnknown?: readonly Uint8Array[];
+  /** One a dimension; dropped when the rank changes. */
+  readonly dims?: readonly { readonly denotation?: string; readonly unknown?: readonly Uint8Array[] }[];
+}
 
 export interface ValueInfo {
   readonly name: string;
   readonly type: ValueType;
   readonly docString: string;
   readonly metadataProps: readonly StringEntry[];
+  readonly unknown?: readonly Uint8Array[];
 }
 
 /** FunctionProto: a model-local function. */
@@ -146,6 +175,7 @@ export interface FunctionProto {
   readonly valueInfo: readonly ValueInfo[];
   readonly docString: string;
   readonly metadataProps: readonly StringEntry[];
+  readonly unknown?: readonly Uint8Array[];
 }
 
 /** TensorProto.DataType numbers by name (onnx.proto). */
