@@ -1,5 +1,5 @@
 import { TierbedError } from '../../base/errors.js';
-import type { Direction, DirectionSettings, LinkName, LinkSettings, Route } from './types.js';
+import type { DirectionSettings, LinkName, LinkSettings, Route } from './types.js';
 import { PACKET_BYTES } from './wire.js';
 
 /** Far beyond any link on Earth; a value above it is a wrong unit. */
@@ -18,13 +18,18 @@ export function validateLinkSettings(link: LinkSettings): void {
   if (!LINK_NAMES.includes(link.name)) {
     throw new TierbedError('invalid', `no link can be named '${link.name}'`, { fix: `use ${LINK_NAMES.join(' or ')}` });
   }
-  for (const direction of ['up', 'down'] as const) validateDirection(link, direction);
+  for (const direction of ['up', 'down'] as const) validateDirection(`${link.name}.${direction}`, link[direction]);
 }
 
-function validateDirection(link: LinkSettings, direction: Direction): void {
-  const settings = link[direction];
+/**
+ * Checks the settings of one direction.
+ *
+ * @param where what the settings belong to, for the message
+ * @throws TierbedError `invalid` naming the key
+ */
+export function validateDirection(where: string, settings: DirectionSettings): void {
   const refuse = (key: keyof DirectionSettings, what: string, fix: string): never => {
-    throw new TierbedError('invalid', `${link.name}.${direction}.${key} is ${settings[key]}: ${what}`, { fix });
+    throw new TierbedError('invalid', `${where}.${key} is ${settings[key]}: ${what}`, { fix });
   };
   const within = (key: keyof DirectionSettings, low: number, high: number, unit: string) => {
     const value = settings[key];

@@ -19,3 +19,22 @@ export function wireBytes(payloadBytes: number): number {
 export function serialisationMs(payloadBytes: number, rateMbps: number | undefined): number {
   return rateMbps ? (wireBytes(payloadBytes) * 8) / (rateMbps * 1000) : 0;
 }
+
+/**
+ * The least time that a payload takes over links in series, delays left out: each packet leaves a link once it is complete
+ * and the one before it has left. Milliseconds.
+ *
+ * @param ratesMbps one a link, in order; 0 or undefined where the rate is not limited
+ */
+export function transferMs(payloadBytes: number, ratesMbps: readonly (number | undefined)[]): number {
+  const leftMs = ratesMbps.map(() => 0);
+  for (let sent = 0; sent < payloadBytes; sent += SEGMENT_BYTES) {
+    let readyMs = 0;
+    for (const [link, rateMbps] of ratesMbps.entries()) {
+      const startMs = Math.max(readyMs, leftMs[link] as number);
+      readyMs = startMs + serialisationMs(Math.min(SEGMENT_BYTES, payloadBytes - sent), rateMbps);
+      leftMs[link] = readyMs;
+    }
+  }
+  return leftMs.at(-1) ?? 0;
+}
