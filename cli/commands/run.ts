@@ -1,0 +1,86 @@
+import type { Command } from 'commander';
+import type { Summary } from '../../analysis/summary.js';
+import { TierbedError } from '../../base/errors.js';
+import type { RegisterCommand } from '../command.js';
+import { createProgress } from '../progress.js';
+import { stopSignal } from '../stop-signal.js';
+
+interface Options {
+  readonly check?: boolean;
+  readonly out?: string;
+  readonly resume?: string;
+  readonly runtime: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  tierbed run studies/quickstart.yaml
+  tierbed run studies/quickstart.yaml --check             validate, and print the plan
+  tierbed run studies/quickstart.yaml --out /tmp/mine     write to a folder of your own
+  tierbed run studies/quickstart.yaml --resume results/latest
+  tierbed run studies/quickstart.yaml --json --quiet | jq '.strategies[].latencyMs.p50'
+
+Ctrl-C stops a run and loses nothing: --resume finishes it.
+Exit codes: 0 done, 2 usage, 3 the study or a model is wrong, 4 something is not there, 5 refused (links out of
+tolerance, folder in use), 6 a node is lost, 7 disk full, 130 stopped by Ctrl-C.`;
+
+export const register: RegisterCommand = (program: Command) => {
+  program
+    .command('run')
+    .description('run a study: deploy every strategy, measure it, and say which is best')
+    .argument('<study>', 'the study, a YAML file (docs/study.md)')
+    .option('--check', 'validate the study and print the plan, without running it')
+    .option('--out <folder>', 'results folder (default: results/NAME-TIME)')
+    .option('--resume <folder>', 'finish the run in this results folder')
+    .option('--runtime <name>', 'where the nodes run: local', 'local')
+    .option('--json', 'print summary.json (with --check: plan.json) instead of a table')
+    .option('--quiet', 'show no progress')
+    .addHelpText('after', EXAMPLES)
+    .action(run);
+};
+
+async function run(path: string, options: Options): Promise<void> {
+  if (options.out !== undefined && options.resume !== undefined) {
+    throw new TierbedError('usage', '--out and --resume cannot be given together', {
+      fix: 'Give --resume alone: it writes to the folder that it resumes.',
+    });
+  }
+  // Loaded here: every other command would pay for it otherwise, and each node is a command.
+  const orchestrator = await import('../../services/orchestrator/index.js');
+  const runtime = orchestrator.findRuntime(options.runtime);
+  const progress = createProgress(process.stderr, { quiet: options.quiet === true });
+  const { signal, dispose } = stopSignal();
+  try {
+    const file = await orchestrator.loadStudy(path);
+    if (options.check) {
+      const plan = orchestrator.planFile(await orchestrator.resolveStudy(file, progress, signal));
+      process.stdout.write(options.json ? json(plan) : orchestrator.planTable(file, plan));
+      return;
+    }
+    const { out, resume } = options;
+    const { summary, folder } = await orchestrator.runStudy(file, { out, resume, runtime, progress, signal });
+    process.stdout.write(options.json ? json(summary) : await report(summary, folder));
+  } finally {
+    dispose();
+  }
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** The table, what it says, and where the rest is. */
+async function report(summary: Summary, folder: string): Promise<string> {
+  const { summaryTable, summaryWords } = await import('../../analysis/report-table.js');
+  return [
+    summaryTable(summary),
+    '',
+    ...summaryWords(summary),
+    ...summary.notes.map((note) => `Note: ${note}.`),
+    '',
+    `Results: ${folder} (summary.json, samples.csv, samples.parquet; docs/results.md explains them)`,
+    '',
+  ].join('\n');
+}

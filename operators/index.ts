@@ -1,0 +1,15 @@
+import { TierbedError } from '../base/errors.js';
+import { identity } from './identity.js';
+import type { Operator } from './operator.js';
+import { partition } from './partition.js';
+
+/** The operators there are: a new one is a file here and an entry below. */
+export const OPERATORS: readonly Operator[] = [identity, partition];
+
+/** @throws TierbedError `invalid` when there is no operator of this name */
+export function operator(name: string): Operator {
+  const found = OPERATORS.find((candidate) => candidate.name === name);
+  if (found) return found;
+  const names = OPERATORS.map((candidate) => candidate.name).join(', ');
+  throw new TierbedError('invalid', `there is no operator '${name}'`, { fix: `Use one of: ${names}.` });
+}

@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { isAbsolute, join, relative, resolve } from 'node:path';
+import { TierbedError } from '../base/errors.js';
+import { cacheDir } from '../base/paths.js';
+import { type Progress, silent } from '../base/progress.js';
+import type { Workload } from '../workloads/types.js';
+import { operator } from './index.js';
+import { describeModel } from './model-files.js';
+import { hashFile, type ModelFile, type StageModel, type Step, type Variant } from './variant.js';
+
+export interface BuildOptions {
+  /** Where built variants are kept between runs. */
+  readonly cache?: string;
+  readonly progress?: Progress;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Takes a workload's model through a recipe, one operator after the other. Each step is kept in the cache under a hash
+ * of what went in, so that nothing is built twice.
+ *
+ * @returns the variants; none when the recipe does not apply to this workload
+ * @throws TierbedError whatever an operator throws; `cancelled` when `signal` says so
+ */
+export async function buildVariants(
+  workload: Workload,
+  name: string,
+  recipe: readonly Step[],
+  options: BuildOptions = {},
+): Promise<readonly Variant[]> {
+  let variants: readonly Variant[] = [{ name, stages: [await describeModel(workload.modelPath)], steps: [] }];
+  for (const step of recipe) {
+    const next: Variant[] = [];
+    for (const variant of variants) next.push(...(await takeStep(workload, variant, step, options)));
+    variants = next;
+  }
+  return variants;
+}
+
+async function takeStep(workload: Workload, variant: Variant, step: Step, options: BuildOptions): Promise<Variant[]> {
+  const signal = options.signal ?? new AbortController().signal;
+  if (signal.aborted) throw new TierbedError('cancelled', 'cancelled while models were built');
+  const { version, apply } = operator(step.operator);
+  const cache = options.cache ?? join(cacheDir(), 'variants');
+  const folder = join(cache, cacheKey(workload, variant, step, version));
+  const cached = await readCached(folder);
+  if (cached) return cached;
+  await mkdir(cache, { recursive: true });
+  const outDir = await mkdtemp(join(cache, 'building-'));
+  const inFolder = (path: string): string => {
+    const inside = relative(outDir, path);
+    return inside.startsWith('..') || isAbsolute(inside) ? path : inside;
+  };
+  try {
+    const context = { workload, outDir, progress: options.progress ?? silent, signal };
+    const made = (await apply(variant, step.options, context)).map((v) => ({ ...v, steps: [...v.steps, step] }));
+    await writeFile(join(outDir, CACHE_ENTRY), JSON.stringify(moved(made, inFolder), null, 2));
+    await rm(folder, { recursive: true, force: true });
+    await rename(outDir, folder).catch(async (error: NodeJS.ErrnoException) => {
+      // Another process built the same at the same time: its result is as good.
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    });
+    return moved(made, (path) => resolve(folder, inFolder(path)));
+  } finally {
+    await rm(outDir, { recursive: true, force: true });
+  }
+}
+
+const CACHE_ENTRY = 'variants.json';
+
+/** Everything that what a step makes depends on. */
+function cacheKey(workload: Workload, variant: Variant, step: Step, version: number): string {
+  const stages = variant.stages.map(({ files }) => files.map(({ name, sha256 }) => [name, sha256]));
+  const input = { name: variant.name, stages, workload: workload.name, step, version };
+  return createHash('sha256').update(JSON.stringify(input)).digest('hex').slice(0, 40);
+}
+
+/** The variants kept in a folder, or undefined when it is not there or a file of theirs is not what it was. */
+async function readCached(folder: string): Promise<Variant[] | undefined> {
+  let entry: Variant[];
+  try {
+    entry = JSON.parse(await readFile(join(folder, CACHE_ENTRY), 'utf8')) as Variant[];
+  } catch {
+    return undefined;
+  }
+  const variants = moved(entry, (path) => resolve(folder, path));
+  for (const file of variants.flatMap(({ stages }) => stages.flatMap(({ files }) => files))) {
+    const found = await hashFile(file.path).catch(() => undefined);
+    if (found?.sha256 !== file.sha256) return undefined;
+  }
+  return variants;
+}
+
+/** The variants with every file's path replaced. */
+function moved(variants: readonly Variant[], move: (path: string) => string): Variant[] {
+  const file = (f: ModelFile): ModelFile => ({ ...f, path: move(f.path) });
+  const stage = ({ files }: StageModel): StageModel => ({ files: files.map(file) });
+  return variants.map((variant) => ({ ...variant, stages: variant.stages.map(stage) }));
+}

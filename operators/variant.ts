@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+
+/** One file of a model. */
+export interface ModelFile {
+  /** Where it is here. */
+  readonly path: string;
+  /** The path it must have beside the model's other files: external data is found by it. */
+  readonly name: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** A submodel that runs on one node: its ONNX file first, then the files of its external data. */
+export interface StageModel {
+  readonly files: readonly ModelFile[];
+}
+
+/** One operator of a recipe with its options. */
+export interface Step {
+  readonly operator: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** What a recipe made of a model, and where it came from. */
+export interface Variant {
+  /** The recipe's name; an operator that gives several variants adds to it. */
+  readonly name: string;
+  readonly stages: readonly StageModel[];
+  /** The steps taken so far. */
+  readonly steps: readonly Step[];
+}
+
+/** The sha256 of a file in lower-case hex, and its length; reads it as a stream. */
+export async function hashFile(path: string): Promise<{ sha256: string; bytes: number }> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return { sha256: hash.digest('hex'), bytes: (await stat(path)).size };
+}

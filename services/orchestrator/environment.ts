@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises';
+import { arch, availableParallelism, cpus, freemem, hostname, loadavg, release, totalmem, type } from 'node:os';
+import { join } from 'node:path';
+import { packageRoot, version } from '../../base/paths.js';
+import { readCpuQuota } from '../node/cgroup.js';
+import type { DeployedStage } from './deploy.js';
+import type { ResolvedStudy } from './resolve.js';
+import type { Testbed } from './runtimes/runtime.js';
+import { TIER_NAMES } from './tiers.js';
+
+/** Packages whose versions shape the figures. */
+const PACKAGES = ['onnxruntime-node', 'onnxruntime-web', '@grpc/grpc-js', 'protobufjs', 'sharp'];
+
+/** What a run, or a resumed part of it, ran on: an entry of environment.json's `runs`. */
+export interface RunEnvironment {
+  readonly time: string;
+  /** What the runtime could not do that was asked for; what about the machine may disturb the figures. */
+  readonly notes: readonly string[];
+  readonly [key: string]: unknown;
+}
+
+/** What a run ran on: one record when it begins, and one more for each time that it is resumed. */
+export async function describeRun(
+  study: ResolvedStudy,
+  testbed: Testbed,
+  deployments: readonly DeployedStage[],
+  runtime: string,
+): Promise<RunEnvironment> {
+  const load = loadavg()[0] ?? 0;
+  const busy = `the machine was busy when the run began: load ${load.toFixed(1)} on ${cpus().length} cores`;
+  return {
+    notes: [...testbed.notes, ...(load > cpus().length ? [busy] : [])],
+    time: new Date().toISOString(),
+    tierbed: version,
+    runtime,
+    host: await describeHost(),
+    packages: Object.fromEntries(await Promise.all(PACKAGES.map(async (name) => [name, await packageVersion(name)]))),
+    workloads: study.workloads.map(({ workload, items }) => ({ name: workload.name, items: items.length })),
+    models: study.strategies
+      .filter((s, i, all) => all.findIndex((t) => t.workload === s.workload && t.recipe === s.recipe) === i)
+      .map(({ workload, recipe, variant }) => ({
+        workload,
+        recipe,
+        stages: variant.stages.map(({ files }) => files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }))),
+      })),
+    nodes: TIER_NAMES.map((tier) => {
+      const { description } = testbed.nodes[tier];
+      return { tier, pid: description.pid, ...(JSON.parse(description.environmentJson || '{}') as object) };
+    }),
+    deployments,
+  };
+}
+
+async function describeHost(): Promise<Record<string, unknown>> {
+  return {
+    name: hostname(),
+    cpuModel: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    coresAvailable: availableParallelism(),
+    quota: readCpuQuota() ?? null,
+    governor: await firstLine('/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor'),
+    kernel: `${type()} ${release()}`,
+    arch: arch(),
+    node: process.version,
+    memoryBytes: totalmem(),
+    memoryFreeBytes: freemem(),
+    loadAverage: loadavg(),
+  };
+}
+
+async function firstLine(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').then(
+    (text) => text.trim(),
+    () => null,
+  );
+}
+
+async function packageVersion(name: string): Promise<string | null> {
+  const text = await firstLine(join(packageRoot, 'node_modules', name, 'package.json'));
+  return text === null ? null : (JSON.parse(text) as { version: string }).version;
+}

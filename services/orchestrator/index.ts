@@ -1,0 +1,6 @@
+export { planFile } from './plan-file.js';
+export { planTable } from './plan-table.js';
+export { resolveStudy } from './resolve.js';
+export { type RunOptions, type RunResult, runStudy } from './run.js';
+export { findRuntime, RUNTIMES } from './runtimes/index.js';
+export { loadStudy } from './study.js';

@@ -1,0 +1,36 @@
+import { readSamples } from '../../analysis/samples-csv.js';
+import { TierbedError } from '../../base/errors.js';
+import type { PlannedSample } from './plan.js';
+import type { ResolvedStudy } from './resolve.js';
+
+/**
+ * Counts the rows of samples.csv, each checked against the plan: the plan is run in order, so that what is recorded is
+ * its beginning.
+ *
+ * @param plan the plan from its beginning; afterwards it stands at the first sample that is not recorded
+ * @throws TierbedError `refused` when a row is not the plan's
+ */
+export async function countRecorded(
+  path: string,
+  study: ResolvedStudy,
+  plan: Iterator<PlannedSample>,
+): Promise<number> {
+  let count = 0;
+  for await (const row of readSamples(path)) {
+    const { value: planned, done } = plan.next() as IteratorResult<PlannedSample, undefined>;
+    const fits =
+      !done &&
+      row.sample === planned.sample &&
+      row.round === planned.round &&
+      row.block === planned.block &&
+      row.strategy === study.strategies[planned.strategy]?.id &&
+      row.item === study.workloads[planned.workload]?.items[planned.item]?.id;
+    if (!fits) {
+      throw new TierbedError('refused', `${path}:${count + 2}: sample ${row.sample} is not what the plan has there`, {
+        fix: 'The file was changed after it was written; start a new run.',
+      });
+    }
+    count++;
+  }
+  return count;
+}

@@ -1,0 +1,115 @@
+import { BYTE_COUNTS, COLUMNS, MAX_STAGES, PARTS, type Part, type SampleRow } from '../../analysis/columns.js';
+import type { StrategyIdentity } from '../../analysis/summary.js';
+
+/** What one node did for one request: `Hop` of proto/testbed.proto, as the client gives it. */
+export interface HopTimes {
+  readonly tier: string;
+  readonly upMs: number;
+  readonly downMs: number;
+  readonly upBytes: number;
+  readonly downBytes: number;
+  readonly deserialiseMs: number;
+  readonly serialiseMs: number;
+  readonly preprocessMs: number;
+  readonly queueMs: number;
+  readonly loadMs: number;
+  readonly computeMs: number;
+  readonly handoverMs: number;
+  readonly stage: number;
+  readonly ranStage: boolean;
+}
+
+/** `RunSampleResponse` of proto/testbed.proto. */
+export interface SampleAnswer {
+  readonly endToEndMs: number;
+  readonly hops: readonly HopTimes[];
+  readonly postprocessMs: number;
+  readonly prediction: string;
+  readonly outputSha256: string;
+  readonly startedAtUnixMs: number;
+}
+
+/** What is known of a sample before it runs. */
+export interface SampleIdentity {
+  readonly sample: number;
+  readonly round: number;
+  readonly block: number;
+  readonly item: string;
+  readonly label: string;
+  readonly strategy: StrategyIdentity;
+  readonly payload: string;
+}
+
+const EMPTY: SampleRow = Object.fromEntries(COLUMNS.map(({ name, type }) => [name, type === 'text' ? '' : null]));
+
+/** The row of a sample that ran. Its parts add up to `endToEndMs` to the nanosecond. */
+export function sampleRow(identity: SampleIdentity, answer: SampleAnswer): SampleRow {
+  return {
+    ...identityCells(identity),
+    status: 'ok',
+    startedAtUnixMs: answer.startedAtUnixMs,
+    endToEndMs: toMs(toNs(answer.endToEndMs)),
+    ...partCells(answer),
+    ...stageCells(answer.hops),
+    ...byteCells(answer.hops),
+    prediction: answer.prediction,
+    correct: identity.label === '' ? null : answer.prediction === identity.label,
+    outputSha256: answer.outputSha256,
+  };
+}
+
+/** The row of a sample that failed: what it was, when, and why. */
+export function failedRow(identity: SampleIdentity, error: string, startedAtUnixMs: number): SampleRow {
+  return { ...identityCells(identity), status: 'failed', error, startedAtUnixMs };
+}
+
+function identityCells({ strategy, ...identity }: SampleIdentity): SampleRow {
+  const { id, workload, recipe, placement, session } = strategy;
+  return { ...EMPTY, ...identity, strategy: id, workload, recipe, placement, session };
+}
+
+function partCells({ endToEndMs, hops, postprocessMs }: SampleAnswer): SampleRow {
+  const sumNs = (pick: (hop: HopTimes) => number): number => hops.reduce((sum, hop) => sum + toNs(pick(hop)), 0);
+  const named: Record<Exclude<Part, 'other'>, number> = {
+    preprocess: sumNs((hop) => hop.preprocessMs),
+    queue: sumNs((hop) => hop.queueMs),
+    load: sumNs((hop) => hop.loadMs),
+    compute: sumNs((hop) => hop.computeMs),
+    serialise: sumNs((hop) => hop.serialiseMs),
+    deserialise: sumNs((hop) => hop.deserialiseMs),
+    handover: sumNs((hop) => hop.handoverMs),
+    hop1Up: toNs(hops[1]?.upMs ?? 0),
+    hop1Down: toNs(hops[1]?.downMs ?? 0),
+    hop2Up: toNs(hops[2]?.upMs ?? 0),
+    hop2Down: toNs(hops[2]?.downMs ?? 0),
+    postprocess: toNs(postprocessMs),
+  };
+  const other = toNs(endToEndMs) - Object.values(named).reduce((sum, ns) => sum + ns, 0);
+  const all: Record<Part, number> = { ...named, other };
+  return Object.fromEntries(PARTS.map((part) => [`${part}Ms`, toMs(all[part])]));
+}
+
+/** Of which, by stage: empty for stages that the strategy has not. */
+function stageCells(hops: readonly HopTimes[]): SampleRow {
+  const cells: Record<string, number | null> = {};
+  for (let stage = 0; stage < MAX_STAGES; stage++) {
+    const hop = hops.find((candidate) => candidate.ranStage && candidate.stage === stage);
+    cells[`stage${stage}QueueMs`] = hop ? toMs(toNs(hop.queueMs)) : null;
+    cells[`stage${stage}LoadMs`] = hop ? toMs(toNs(hop.loadMs)) : null;
+    cells[`stage${stage}ComputeMs`] = hop ? toMs(toNs(hop.computeMs)) : null;
+  }
+  return cells;
+}
+
+function byteCells(hops: readonly HopTimes[]): SampleRow {
+  const counts = [hops[1]?.upBytes, hops[1]?.downBytes, hops[2]?.upBytes, hops[2]?.downBytes];
+  return Object.fromEntries(BYTE_COUNTS.map((count, i) => [`${count}Bytes`, counts[i] ?? 0]));
+}
+
+function toNs(ms: number): number {
+  return Math.round(ms * 1e6);
+}
+
+function toMs(ns: number): number {
+  return ns / 1e6;
+}

@@ -1,0 +1,95 @@
+import { TierbedError } from '../../../base/errors.js';
+import type { Progress } from '../../../base/progress.js';
+import { LINK_DRIVERS } from '../../link/index.js';
+import type { LinkName, OpenLinks, Route } from '../../link/types.js';
+import { TIER_NAMES, type TierName } from '../tiers.js';
+import { ChildNode } from './child-node.js';
+import type { Runtime, Testbed, TestbedRequest } from './runtime.js';
+
+/** The links that a request crosses from one tier to another. */
+const ROUTES: readonly { from: TierName; to: TierName; via: readonly LinkName[] }[] = [
+  { from: 'mobile', to: 'edge', via: ['mobile-edge'] },
+  { from: 'mobile', to: 'cloud', via: ['mobile-edge', 'edge-cloud'] },
+  { from: 'edge', to: 'cloud', via: ['edge-cloud'] },
+];
+
+const routeName = (from: TierName, to: TierName): string => `${from}>${to}`;
+
+/** Nodes are child processes on loopback, links the in-process proxy: neither Docker nor root. */
+export const local: Runtime = {
+  name: 'local',
+  async open(request, progress, signal): Promise<Testbed> {
+    const children: ChildNode[] = [];
+    let links: OpenLinks | undefined;
+    const close = async (): Promise<void> => {
+      await Promise.all(children.map((child) => child.close()));
+      await links?.close().catch(() => {});
+    };
+    try {
+      const nodes = await startNodes(request, children, progress, signal);
+      const { proxy } = LINK_DRIVERS;
+      links = await (proxy as NonNullable<typeof proxy>).open(request.links, routesTo(nodes));
+      return testbed(nodes, links, close);
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  },
+};
+
+type ChildNodes = Readonly<Record<TierName, ChildNode>>;
+
+async function startNodes(
+  { tiers }: TestbedRequest,
+  children: ChildNode[],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<ChildNodes> {
+  progress.start('starting the nodes', TIER_NAMES.length);
+  let ready = 0;
+  try {
+    const start = async (tier: TierName): Promise<ChildNode> => {
+      const child = ChildNode.spawn(tier, tiers[tier]);
+      children.push(child);
+      await child.ready(signal);
+      progress.update(++ready, tier);
+      return child;
+    };
+    const [mobile, edge, cloud] = await Promise.all([start('mobile'), start('edge'), start('cloud')]);
+    return { mobile, edge, cloud };
+  } finally {
+    progress.stop();
+  }
+}
+
+function routesTo(nodes: ChildNodes): Route[] {
+  return ROUTES.map(({ from, to, via }) => ({ name: routeName(from, to), via, target: nodes[to].dataAddress }));
+}
+
+function testbed(children: ChildNodes, links: OpenLinks, close: () => Promise<void>): Testbed {
+  const losing = new AbortController();
+  let lost: { tier: TierName; reason: string } | undefined;
+  for (const tier of TIER_NAMES) {
+    void children[tier].exited.then((reason) => {
+      lost ??= { tier, reason };
+      losing.abort();
+    });
+  }
+  return {
+    nodes: {
+      mobile: children.mobile.asTestbedNode(),
+      edge: children.edge.asTestbedNode(),
+      cloud: children.cloud.asTestbedNode(),
+    },
+    links,
+    notes: ['the local runtime limits neither the CPU nor the memory of a tier: its nodes share this machine'],
+    route(from, to) {
+      const address = links.addresses.get(routeName(from, to));
+      if (address === undefined) throw new TierbedError('internal', `there is no route ${routeName(from, to)}`);
+      return address;
+    },
+    lost: () => lost,
+    lostSignal: losing.signal,
+    close,
+  };
+}
