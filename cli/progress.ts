@@ -17,7 +17,7 @@ export interface ProgressOptions {
 }
 
 const REDRAW_INTERVAL_MS = 100;
-const PLAIN_INTERVAL_MS = 5_000;
+const PLAIN_INTERVAL_MS = 2_000;
 
 /**
  * Progress for people: on a terminal one line that rewrites itself, elsewhere a plain line every few seconds.
@@ -32,7 +32,7 @@ export function createProgress(stream: ProgressStream = process.stderr, options:
   let total: number | undefined;
   let startedMs = 0;
   let firstDone: number | undefined;
-  let shownMs = 0;
+  let shownMs = now();
   let drawn = false;
 
   const show = (line: string): void => {
@@ -46,9 +46,10 @@ export function createProgress(stream: ProgressStream = process.stderr, options:
       total = newTotal;
       startedMs = now();
       firstDone = undefined;
-      shownMs = startedMs;
       drawn = false;
-      if (terminal) show(progressLine(label, 0, total, undefined));
+      if (!terminal && startedMs - shownMs < intervalMs) return;
+      shownMs = startedMs;
+      show(progressLine(label, 0, total, undefined));
     },
     update(done, note) {
       firstDone ??= done > 0 ? done - 1 : 0;

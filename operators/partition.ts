@@ -56,7 +56,7 @@ export const partition: Operator = {
       });
     }
     const model = await readModel(only.files[0]?.path as string);
-    const models = cutModel(
+    const models = await cutModel(
       model,
       cuts.map((cut) => (typeof cut === 'string' ? [cut] : [...cut])),
     );

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { readSamples } from '../../analysis/samples-csv.js';
 import { writeSamplesParquet } from '../../analysis/samples-parquet.js';
-import { type Summary, summarise } from '../../analysis/summary.js';
+import { type StrategyIdentity, type Summary, summarise } from '../../analysis/summary.js';
 import { TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
 import type { Progress } from '../../base/progress.js';
@@ -16,13 +16,14 @@ import { type PlanFile, planFile } from './plan-file.js';
 import { proveLinks } from './prove-links.js';
 import { countRecorded } from './recorded.js';
 import { Recorder } from './recorder.js';
-import { type ResolvedStudy, resolveStudy } from './resolve.js';
+import { type ChosenItem, type ResolvedStudy, resolveStudy } from './resolve.js';
 import { ResultsFolder } from './results-folder.js';
 import type { Runtime } from './runtimes/runtime.js';
 import { assertSame } from './same-study.js';
 import { sampleRunner } from './sample-runner.js';
 import type { StudyFile } from './study.js';
 import { studyAsYaml } from './study-yaml.js';
+import { warmUp } from './warm-up.js';
 
 export interface RunOptions {
   /** The folder of a new run; by default results/NAME-TIME. */
@@ -100,19 +101,19 @@ async function measure(
       await proveLinks(folder, study, testbed, options);
       const deployed = await deploy(study, testbed, options.progress, options.signal);
       await addEnvironment(folder, await describeRun(study, testbed, deployed, options.runtime.name));
+      const runner = sampleRunner(testbed, study.file.study.deadlineMs, options.signal);
+      const common = { ...runner, strategies: study.strategies, progress: options.progress, signal: options.signal };
+      await warmUp({ ...common, runs: study.file.study.warmupRuns, itemOf: (strategy) => firstItem(study, strategy) });
       await drive({
+        ...common,
         plan: order,
         total: plan.samples,
-        strategies: study.strategies,
         items: study.workloads.map(({ items }) => items),
         payload: study.file.study.payload,
-        ...sampleRunner(testbed, study.file.study.deadlineMs, options.signal),
         record: async (row) => {
           await recorder.record(row);
           recorded++;
         },
-        progress: options.progress,
-        signal: options.signal,
       });
     } finally {
       await testbed.close();
@@ -122,6 +123,10 @@ async function measure(
   } finally {
     await recorder.close();
   }
+}
+
+function firstItem({ workloads }: ResolvedStudy, strategy: StrategyIdentity): ChosenItem {
+  return workloads.find(({ workload }) => workload.name === strategy.workload)?.items[0] as ChosenItem;
 }
 
 async function addEnvironment(folder: ResultsFolder, run: RunEnvironment): Promise<void> {

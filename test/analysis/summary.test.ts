@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PARTS, type SampleRow } from '../../analysis/columns.js';
+import { summaryTable, summaryWords } from '../../analysis/report-table.js';
+import { type StrategySummary, type Summary, summarise } from '../../analysis/summary.js';
+import { metric } from '../../workloads/metrics/index.js';
+import { okRow } from './rows.js';
+
+const STRATEGY = { id: 's', workload: 'w', recipe: 'r', placement: 'edge', session: 'warm' };
+
+async function* stream(rows: readonly SampleRow[]): AsyncGenerator<SampleRow> {
+  yield* rows;
+}
+
+async function summaryOf(rows: readonly SampleRow[]) {
+  const { strategies, notes } = await summarise(stream(rows), [STRATEGY], () => metric('top1'));
+  return { summary: strategies[0] as StrategySummary, notes };
+}
+
+/** A row whose latency is `ms`, all of it compute but for `otherMs`. */
+function timed(ms: number, cells: SampleRow = {}, otherMs = 0): SampleRow {
+  const parts = Object.fromEntries(PARTS.map((part) => [`${part}Ms`, 0]));
+  return okRow({ endToEndMs: ms, ...parts, computeMs: ms - otherMs, otherMs, ...cells });
+}
+
+test('parts are means that add up to the mean latency exactly', async () => {
+  const rows = [10, 11.1, 12.345678, 10.000001].map((ms, i) => timed(ms, { item: `${i}`, loadMs: 1 / 3 }, 0.1));
+  const { summary } = await summaryOf(rows.map((row) => ({ ...row, endToEndMs: (row.endToEndMs as number) + 1 / 3 })));
+  const sumNs = Object.values(summary.partsMs ?? {}).reduce((sum, ms) => sum + Math.round(ms * 1e6), 0);
+  assert.equal(sumNs, Math.round((summary.latencyMs.mean as number) * 1e6));
+  assert.equal(summary.partsMs?.load, 0.333333);
+});
+
+test('latency figures are of the samples that succeeded', async () => {
+  const rows = [1, 2, 3, 4].map((ms) => timed(ms));
+  const { summary } = await summaryOf([...rows, { ...timed(1000), status: 'failed' }]);
+  assert.equal(summary.n, 4);
+  assert.equal(summary.failed, 1);
+  assert.equal(summary.latencyMs.p50, 2.5);
+  assert.equal(summary.latencyMs.p90, 3.7);
+  assert.equal(summary.latencyMs.mean, 2.5);
+  assert.equal(summary.latencyMs.sd, 1.290994);
+});
+
+test('the interval is over items, however often each was repeated', async () => {
+  const items = Array.from({ length: 8 }, (_, i) => i + 1);
+  const once = await summaryOf(items.map((ms) => timed(ms, { item: `${ms}` })));
+  assert.deepEqual(once.summary.latencyMs.ci95, [1, 8]);
+  const often = await summaryOf(items.flatMap((ms) => [0, 1, 2, 3, 4].map(() => timed(ms, { item: `${ms}` }))));
+  assert.deepEqual(often.summary.latencyMs.ci95, [1, 8]);
+  const one = await summaryOf(items.map((ms) => timed(ms, { item: 'the same' })));
+  assert.equal(one.summary.latencyMs.ci95, null);
+});
+
+test('accuracy and bytes come from the rows', async () => {
+  const rows = ['cat', 'cat', 'dog', 'cat'].map((prediction, i) => timed(5, { prediction, hop1UpBytes: 100 * i }));
+  const { summary } = await summaryOf(rows);
+  assert.deepEqual(summary.accuracy, { metric: 'top1', value: 0.75 });
+  assert.deepEqual(summary.bytes, { hop1Up: 150, hop1Down: 40, hop2Up: 0, hop2Down: 0 });
+});
+
+test('a strategy without a success has no figures, and says so', async () => {
+  const { summary } = await summaryOf([{ ...timed(5), status: 'failed' }]);
+  assert.equal(summary.n, 0);
+  assert.equal(summary.latencyMs.p50, null);
+  assert.equal(summary.partsMs, null);
+  assert.equal(summary.accuracy.value, null);
+});
+
+test('an unnamed part that is too large is noted', async () => {
+  const within = await summaryOf([timed(10, {}, 0.29), timed(10, {}, 0.29), timed(10, {}, 9)]);
+  assert.deepEqual(within.notes, []);
+  const share = await summaryOf([timed(100, {}, 1.9)]);
+  assert.deepEqual(share.notes, []);
+  const beyond = await summaryOf([timed(10, {}, 0.31)]);
+  assert.match(beyond.notes[0] ?? '', /^s: 0\.31 ms of its median latency/);
+});
+
+test('the table marks the fastest of each session mode, and the words name it', async () => {
+  const entry = (placement: string, session: string, ms: number, load: number): StrategySummary => ({
+    ...{ id: `${placement}.${session}`, workload: 'w', recipe: 'whole', placement, session, n: 10, failed: 0 },
+    latencyMs: { p50: ms, p90: ms, p99: ms, mean: ms, sd: 0, ci95: [ms - 0.1, ms + 0.1] },
+    partsMs: {
+      ...(Object.fromEntries(PARTS.map((part) => [part, 0])) as StrategySummary['partsMs'] & object),
+      load,
+      compute: ms - load,
+    },
+    accuracy: { metric: 'top1', value: 0.9 },
+    bytes: { hop1Up: 0, hop1Down: 0, hop2Up: 0, hop2Down: 0 },
+  });
+  const summary: Summary = {
+    ...{ study: 'x', startedAt: '', finishedAt: '', notes: [] },
+    samples: { planned: 40, recorded: 40, failed: 0 },
+    strategies: [
+      entry('edge', 'cold', 40, 20),
+      entry('edge', 'warm', 20, 0),
+      entry('mobile', 'warm', 10, 0),
+      entry('mobile', 'cold', 50, 40),
+    ],
+  };
+  const lines = summaryTable(summary)
+    .split('\n')
+    .filter((line) => /edge|mobile/.test(line));
+  assert.deepEqual(
+    lines.map((line) =>
+      line
+        .split('│')
+        .slice(1, 3)
+        .map((cell) => cell.trim())
+        .join(' '),
+    ),
+    ['warm mobile *', 'warm edge', 'cold edge *', 'cold mobile'],
+  );
+  const words = summaryWords(summary).join('\n');
+  assert.match(words, /Warm, w is fastest on mobile \(whole\): 10\.0 ms .*takes 2\.00 times as long/);
+  assert.match(words, /Cold, w is fastest on edge/);
+  assert.match(words, /loading the model is 50\.0 % to 80\.0 % of the latency/);
+});
