@@ -4,11 +4,11 @@ import { subgraphs } from './attribute.js';
 import { GraphIndex, usesOf } from './graph.js';
 import type { FunctionProto, Graph, Model, Node } from './model.js';
 
-/** IR versions that the runtime reads. */
-const IR_VERSIONS = { min: 3, max: 12 } as const;
+/** IR versions that ONNX Runtime 1.30 reads; 1 and 2 came before models said which operators they mean. */
+const IR_VERSIONS = { min: 3, max: 13 } as const;
 
-/** The newest version of ai.onnx that the runtime knows. */
-const MAX_OPSET = 25;
+/** The newest version of ai.onnx that ONNX Runtime 1.30 knows. */
+const MAX_OPSET = 26;
 
 /** Both names of the default domain. */
 const isDefaultDomain = (domain: string): boolean => domain === '' || domain === 'ai.onnx';

@@ -155,7 +155,7 @@ export class GraphIndex {
   }
 }
 
-/** Kahn's algorithm, lowest position first, so that a graph that is sorted already keeps its order. */
+/** The graph's own order where nodes stand after what they need; else Kahn's algorithm. The same graph gives the same. */
 function runOrder(
   uses: readonly ReadonlySet<string>[],
   producer: ReadonlyMap<string, number>,
@@ -179,7 +179,6 @@ function runOrder(
   if (sorted) return nodes.map((_, i) => i);
   const ready = waitingFor.flatMap((n, i) => (n === 0 ? [i] : []));
   const order: number[] = [];
-  // A heap would only matter for huge unsorted graphs; a stack of ready nodes, lowest on top, is near enough.
   ready.reverse();
   for (let i = ready.pop(); i !== undefined; i = ready.pop()) {
     order.push(i);
