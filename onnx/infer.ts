@@ -1,7 +1,7 @@
 import { constantOf } from './fold.js';
 import type { Dim, Graph, Model, Node, ValueInfo } from './model.js';
 import { probeValues } from './probe.js';
-import { type InferGraph, type Known, NodeContext, UNKNOWN } from './shapes/context.js';
+import { type InferGraph, type Known, NodeContext, UNKNOWN, unknownDims } from './shapes/context.js';
 import { eitherDim, plainDim, symbolDim } from './shapes/dims.js';
 import { ruleFor } from './shapes/index.js';
 
@@ -26,7 +26,7 @@ export interface InferOptions {
  * Types and shapes of every tensor: inputs, initializers and node outputs, those of subgraphs too where rules reach.
  *
  * The rules of `onnx/shapes/` go first and follow shape arithmetic through the graph. What they leave open is taken from
- * runs of the model with its inner tensors exposed, and at last from what the model's file declares. A tensor of which
+ * runs of the model with its inner tensors exposed; type and rank at last from what the model's file declares. A tensor of which
  * not even type and rank are known, or that is no tensor (a sequence), is not in the map. A symbol stands for at least 1.
  */
 export async function inferValues(model: Model, options: InferOptions = {}): Promise<ReadonlyMap<string, TensorType>> {
@@ -43,7 +43,9 @@ export async function inferValues(model: Model, options: InferOptions = {}): Pro
   };
   for (const [name, value] of known) add(name, value);
   for (const info of [...model.graph.valueInfo, ...model.graph.outputs]) {
-    if (!values.has(info.name)) add(info.name, declared(info, dims));
+    // Files whose batch was made variable afterwards still declare the old sizes: only type and rank are taken.
+    const { dtype, shape } = declared(info, dims);
+    if (!values.has(info.name)) add(info.name, { dtype, shape: shape && unknownDims(shape.length) });
   }
   return values;
 }

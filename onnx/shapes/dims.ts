@@ -191,6 +191,7 @@ function lowerBound(dim: number | string): number {
 
 /** Whether a <= b: true, false, or undefined when it depends on the symbols. */
 export function atMost(a: Dim, b: Dim): boolean | undefined {
+  if (typeof a === 'number' && typeof b === 'number') return a <= b;
   const over = subtractDims(b, a);
   if (over === undefined) return undefined;
   if (lowerBound(over) >= 0) return true;

@@ -178,14 +178,16 @@ function withDimNumber(index: readonly number[], axis: number, value: number): n
   return index.map((n, i) => (i === axis ? value : n));
 }
 
-/** INT32_MAX and above mean "to the end": no dimension is as large. */
-const ENDLESS = 0x7fffffff;
+/** Bounds this large (INT32_MAX, or a round number) mean "to the end": no symbol stands for so many. */
+const ENDLESS = 1_000_000_000;
 
 /** Where a slice's bound falls in a dimension: counted from the end if negative, then held to 0..size. */
 function bound(position: Dim, size: Dim): Dim {
   if (position === undefined) return undefined;
-  if (typeof position === 'number' && position >= ENDLESS) return size;
-  if (typeof position === 'number' && position <= -ENDLESS) return 0;
+  if (typeof position === 'number' && typeof size !== 'number') {
+    if (position >= ENDLESS) return size;
+    if (position <= -ENDLESS) return 0;
+  }
   // An expression that might be negative might count from the end.
   if (typeof position === 'string' && atMost(0, position) !== true) return undefined;
   const at = typeof position === 'number' && position < 0 ? addDims(size, position) : position;
@@ -201,6 +203,8 @@ function sliceDim(size: Dim, start: Dim, end: Dim, step: Dim): { count: Dim; fir
   if (step > 0) {
     const first = bound(start, size);
     const last = bound(end, size);
+    // A size is never negative, whatever its expression could be.
+    if (first === 0 && last === size) return { count: ceilDivideDim(size, step), first };
     if (atMost(last, first)) return { count: 0, first };
     return atMost(first, last) ? { count: ceilDivideDim(subtractDims(last, first), step), first } : unknown;
   }
