@@ -1,6 +1,7 @@
 import { TierbedError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import type { Workload } from '../types.js';
+import { pictures } from './pictures/index.js';
 
 export interface OwnOptions {
   /** Whose numbers draw the data and the model; each workload has its default. */
@@ -16,9 +17,9 @@ export interface OwnWorkload {
 }
 
 /** The project's own workloads: a new one is a folder here and an entry below. */
-const OWN: readonly OwnWorkload[] = [];
+const OWN: readonly OwnWorkload[] = [pictures];
 
-export const ownNames: readonly string[] = ['pictures'];
+export const ownNames: readonly string[] = OWN.map(({ name }) => name);
 
 /** @throws TierbedError `invalid` when there is no workload of this name */
 export function loadOwn(name: string, options: OwnOptions): Promise<Workload> {

@@ -1,0 +1,8 @@
+import type { OwnWorkload } from '../index.js';
+import { loadPictures } from './load.js';
+
+/** Seeded pictures of ten kinds and a small residual network: see docs/workloads.md. */
+export const pictures: OwnWorkload = {
+  name: 'pictures',
+  load: loadPictures,
+};
