@@ -92,6 +92,15 @@ function close(actual: readonly number[] | undefined, expected: readonly number[
   });
 }
 
+/** Not the same, by more than rounding. */
+function differ(actual: readonly number[] | undefined, other: readonly number[] | undefined): void {
+  assert.ok(actual && other && actual.length === other.length);
+  assert.ok(
+    actual.some((value, i) => Math.abs(value - (other[i] as number)) > 1e-3),
+    `${actual} is ${other}`,
+  );
+}
+
 function sane(rows: readonly (readonly number[])[]): void {
   const values = rows.flat();
   assert.ok(
@@ -164,13 +173,13 @@ for (const [family, config] of [
     };
     const plain = await give([5, 9, 33]);
     close(await give([5, 9, 33], 18), plain);
-    assert.notDeepEqual(await give([5, 33, 9]), plain);
-    assert.notDeepEqual(await give([5, 9, 34]), plain);
+    differ(await give([5, 33, 9]), plain);
+    differ(await give([5, 9, 34]), plain);
     if (config.family === 'bert') {
       const feeds = texts([[5, 9, 33]], 0, {});
       const segments = (values: bigint[]) => new ort.Tensor('int64', BigInt64Array.from(values), [1, 3]);
       const [other] = await run({ ...feeds, token_type_ids: segments([0n, 1n, 1n]) });
-      assert.notDeepEqual(other, plain);
+      differ(other, plain);
     }
   });
 }
