@@ -79,10 +79,15 @@ function subgraphs(attributes: readonly Attribute[]): readonly Graph[] {
   );
 }
 
-/** Names that a node and its subgraphs read. */
+/** Names of this graph that a node and its subgraphs read. */
 function readNames(node: Node): string[] {
-  const inner = subgraphs(node.attributes).flatMap((graph) => graph.nodes.flatMap(readNames));
-  return [...node.inputs, ...inner];
+  return [...node.inputs, ...subgraphs(node.attributes).flatMap(capturedNames)];
+}
+
+function capturedNames({ nodes, inputs, initializers }: Graph): string[] {
+  const own = new Set([...inputs, ...initializers].map(({ name }) => name));
+  for (const node of nodes) for (const output of node.outputs) own.add(output);
+  return nodes.flatMap(readNames).filter((name) => !own.has(name));
 }
 
 type Shape = readonly Dim[] | undefined;

@@ -86,10 +86,13 @@ export function inferKnown(
   const opsets = new Map(model.opsetImport.map(({ domain, version }) => [plainDomain(domain), version]));
   const all = new Map<string, Known>();
 
+  const ofMain = new Set<string>();
+
   /** Tensors of a subgraph are inferred once or more, and two branches may use the same name for different ones. */
   const record = (name: string, value: Known, inner: boolean) => {
+    if (!inner) ofMain.add(name);
     const before = inner ? all.get(name) : undefined;
-    all.set(name, before ? merged(before, value) : value);
+    if (!inner || !ofMain.has(name)) all.set(name, before ? merged(before, value) : value);
   };
 
   const inferGraph = (graph: Graph, inputs: readonly Known[] | undefined, outer: Scope): readonly Known[] => {

@@ -28,32 +28,30 @@ interface Measured {
 type Sizes = Readonly<Record<string, number>>;
 type Outcome = ReadonlyMap<string, Measured>;
 
-/** How inputs are filled: two fillings differ in every element, so that a shape that follows the data shows. */
+/** How inputs are filled: reals between `low` and 1, integers all the same. */
 interface Filling {
   readonly seed: number;
+  readonly low: number;
   readonly integer: number;
   readonly useCompared: boolean;
 }
 
-const FILLINGS: readonly (readonly [Filling, Filling])[] = [
-  [
-    { seed: 1, integer: 0, useCompared: true },
-    { seed: 2, integer: 1, useCompared: true },
-  ],
-  [
-    { seed: 1, integer: 0, useCompared: false },
-    { seed: 2, integer: 1, useCompared: false },
-  ],
-  // Where only one integer is accepted, the real inputs vary alone.
-  [
-    { seed: 1, integer: 0, useCompared: true },
-    { seed: 2, integer: 0, useCompared: true },
-  ],
-  [
-    { seed: 1, integer: 1, useCompared: true },
-    { seed: 2, integer: 1, useCompared: true },
-  ],
-];
+/** Three fillings as different as can be, so that a shape that follows the data shows: signs mixed, then all positive. */
+function fillings(integers: readonly [number, number], useCompared: boolean): readonly [Filling, Filling, Filling] {
+  return [
+    { seed: 1, low: -1, integer: integers[0], useCompared },
+    { seed: 2, low: 0, integer: integers[1], useCompared },
+    { seed: 3, low: -0.5, integer: integers[0], useCompared },
+  ];
+}
+
+/** Tried in turn: where only one integer is accepted, the real inputs vary alone. */
+const FILLINGS = [
+  fillings([0, 1], true),
+  fillings([0, 1], false),
+  fillings([0, 0], true),
+  fillings([1, 1], true),
+] as const;
 
 /** Sizes tried for free symbols that are no batch: token counts, then pictures and sounds. */
 const BASE_SIZES: readonly number[] = [4, 32, 224, 512];
@@ -178,11 +176,11 @@ async function measure(
   dependent: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, Known>> {
   for (const sizes of sizePairs(feeds)) {
-    for (const [first, second] of FILLINGS) {
+    for (const [first, second, third] of FILLINGS) {
       const runs = await inTurn(session, names, feeds, [
         [sizes[0], first],
         [sizes[0], second],
-        ...(Object.keys(sizes[0]).length > 0 ? [[sizes[1], first] as const] : []),
+        [sizes[1], third],
       ]);
       if (runs) return agreed(names, runs, dependent);
     }
@@ -284,8 +282,8 @@ function fill(feed: Feed, count: number, filling: Filling, random: Random) {
     return array.fill(BigInt(compared ?? filling.integer));
   }
   if (compared !== undefined && feed.dtype !== 'float16') return array.fill(compared);
-  if (array instanceof Float32Array) return random.fillUniform(array, -1, 1);
-  if (array instanceof Float64Array) return array.map(() => random.uniform(-1, 1));
+  if (array instanceof Float32Array) return random.fillUniform(array, filling.low, 1);
+  if (array instanceof Float64Array) return array.map(() => random.uniform(filling.low, 1));
   // Half-precision numbers by their bits: 1.0 to 1.99.
   if (feed.dtype === 'float16') return array.map(() => 0x3c00 + random.integer(0x400));
   return array.fill(filling.integer);

@@ -1,5 +1,5 @@
 import type { Attribute, Graph, Model, Node } from '../model.js';
-import { operatorName, ruleFor } from './index.js';
+import { operatorName } from './index.js';
 
 /** Inputs whose elements decide the shape of an operator's result; 'all' where any may. */
 const SHAPE_INPUTS: Readonly<Record<string, readonly number[] | 'all'>> = {
@@ -37,8 +37,8 @@ interface Dependence {
 }
 
 /**
- * The tensors of the main graph whose shape may depend on the elements of the model's inputs, so that one run cannot tell
- * it. Tensors made by operators without a rule are taken to depend on data too.
+ * The tensors of the main graph whose shape may depend on the elements of the model's inputs, so that no run can tell it.
+ * Of operators that are not listed above, only that they pass on what comes in is known.
  */
 export function dataDependentShapes(model: Model): ReadonlySet<string> {
   const known = new Map<string, Dependence>();
@@ -60,7 +60,7 @@ function dependenceOf(node: Node, inputs: readonly Dependence[]): Dependence {
   const inherited = inputs.some((input) => input.shape);
   if (name === 'Shape' || name === 'Size') return { value: inherited, shape: false };
   const value = inherited || inputs.some((input) => input.value);
-  const deciding = ruleFor(node) ? (SHAPE_INPUTS[name] ?? axesInput(node, name)) : 'all';
+  const deciding = SHAPE_INPUTS[name] ?? axesInput(node, name);
   const decided = deciding === 'all' ? value : deciding.some((i) => inputs[i]?.value);
   return { value: value || name.startsWith('Random'), shape: inherited || decided };
 }
