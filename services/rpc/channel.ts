@@ -2,6 +2,7 @@ import { Client, credentials } from '@grpc/grpc-js';
 import { DEFAULT_MAX_MESSAGE_BYTES, WINDOW_BYTES } from './limits.js';
 import { keepalive } from './options.js';
 import { unreachable } from './status.js';
+import './quiet.js';
 
 export interface ConnectOptions {
   /** Bound on messages both ways; `DEFAULT_MAX_MESSAGE_BYTES` (1 GiB) when absent. */

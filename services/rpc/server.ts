@@ -1,11 +1,12 @@
-import type { Http2Server } from 'node:http2';
-import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { messageOf, TierbedError } from '../../base/errors.js';
 import { Health, type ServingStatus } from './health.js';
-import { DEFAULT_MAX_MESSAGE_BYTES, WINDOW_BYTES } from './limits.js';
+import { DEFAULT_MAX_MESSAGE_BYTES } from './limits.js';
 import { keepalive } from './options.js';
 import type { RpcService } from './service.js';
+import { WideServer } from './wide-server.js';
+import './quiet.js';
 
 export interface RpcServerOptions {
   /** Name or address to listen on; services of a testbed on one machine use 127.0.0.1. */
@@ -55,27 +56,12 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     setServing: (service, status) => health.set(service, status),
     close: async (graceMs) => {
       health.close();
-      await shutDown(server, graceMs);
+      await server.shutDown(graceMs);
     },
   };
 }
 
-/** grpc-js's server opens no HTTP/2 windows (grpc-node pull request 3058): this one does, for each session that comes in. */
-class WideServer extends Server {}
-
-interface CreatesHttp2Server {
-  createHttp2Server(credentials: ServerCredentials): Http2Server;
-}
-
-const parent = Server.prototype as unknown as CreatesHttp2Server;
-(WideServer.prototype as unknown as CreatesHttp2Server).createHttp2Server = function (this: Server, credentials) {
-  const http2 = parent.createHttp2Server.call(this, credentials);
-  http2.updateSettings({ initialWindowSize: WINDOW_BYTES });
-  http2.on('session', (session) => session.setLocalWindowSize(WINDOW_BYTES));
-  return http2;
-};
-
-function addService(server: Server, service: RpcService, maxMessageBytes: number): void {
+function addService(server: WideServer, service: RpcService, maxMessageBytes: number): void {
   const definition: Record<string, ServiceDefinition[string]> = {};
   const implementation: UntypedServiceImplementation = {};
   for (const call of service.calls) {
@@ -86,7 +72,7 @@ function addService(server: Server, service: RpcService, maxMessageBytes: number
   server.addService(definition, implementation);
 }
 
-function bind(server: Server, host: string, port: number): Promise<number> {
+function bind(server: WideServer, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(addressOf(host, port), ServerCredentials.createInsecure(), (error, bound) => {
       if (error) reject(cannotListen(host, port, error));
@@ -119,14 +105,4 @@ function cannotListen(host: string, port: number, error: Error): TierbedError {
 /** host:port, with IPv6 addresses in brackets. */
 function addressOf(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function shutDown(server: Server, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const force = setTimeout(() => server.forceShutdown(), graceMs);
-    server.tryShutdown(() => {
-      clearTimeout(force);
-      resolve();
-    });
-  });
 }

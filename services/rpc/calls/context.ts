@@ -9,12 +9,17 @@ interface AnyServerCall {
   on(event: 'cancelled', listener: () => void): unknown;
 }
 
-/** The deadline and the signal of a call that a server answers. */
-export function contextOf(call: AnyServerCall): CallContext {
+/**
+ * The deadline and the signal of a call that a server answers. grpc-js says `cancelled` after every call, answered or not:
+ * `answered` is to be called first, so that a signal aborts only for a call that nobody waits for any more.
+ */
+export function contextOf(call: AnyServerCall): CallContext & { answered(): void } {
   const deadline = Number(call.getDeadline());
   const deadlineMs = Number.isFinite(deadline) ? deadline : undefined;
   const controller = new AbortController();
+  let open = true;
   const abort = () => {
+    if (!open) return;
     const passed = deadlineMs !== undefined && Date.now() >= deadlineMs;
     controller.abort(
       passed
@@ -24,5 +29,11 @@ export function contextOf(call: AnyServerCall): CallContext {
   };
   if (call.cancelled) abort();
   else call.on('cancelled', abort);
-  return { signal: controller.signal, deadlineMs };
+  return {
+    signal: controller.signal,
+    deadlineMs,
+    answered: () => {
+      open = false;
+    },
+  };
 }

@@ -30,6 +30,7 @@ export function serveBidi<Request, Response>(
         for await (const request of messagesOf<Request>(call, context.signal)) {
           if (!call.write(await answer(request))) await once(call, 'drain', { signal: context.signal });
         }
+        context.answered();
         call.end();
       } catch (error) {
         if (!context.signal.aborted) call.emit('error', toStatus(error));

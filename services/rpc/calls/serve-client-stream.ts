@@ -19,9 +19,11 @@ export function serveClientStream<Request, Response>(
         const requests = requestsOf<Request>(call, context.signal);
         response = encodeWithin(method.response, await handler(requests, context), maxMessageBytes);
       } catch (error) {
+        context.answered();
         callback(toStatus(error));
         return;
       }
+      context.answered();
       callback(null, response);
     };
     return { method: served(method, { request: true }), handle };

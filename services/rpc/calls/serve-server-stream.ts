@@ -16,6 +16,7 @@ export function serveServerStream<Request, Response>(
       try {
         const send = (response: Response) => call.write(encodeWithin(method.response, response, maxMessageBytes));
         await handler(decoded(call.request), send, context);
+        context.answered();
         call.end();
       } catch (error) {
         if (!context.signal.aborted) call.emit('error', toStatus(error));

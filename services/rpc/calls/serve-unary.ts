@@ -12,17 +12,16 @@ export function serveUnary<Request, Response>(
 ): (limits: ServerLimits) => ServedCall {
   return ({ maxMessageBytes }) => {
     const handle: handleUnaryCall<Decoded<Request>, Buffer> = async (call, callback) => {
+      const context = contextOf(call);
       let response: Buffer;
       try {
-        response = encodeWithin(
-          method.response,
-          await handler(decoded(call.request), contextOf(call)),
-          maxMessageBytes,
-        );
+        response = encodeWithin(method.response, await handler(decoded(call.request), context), maxMessageBytes);
       } catch (error) {
+        context.answered();
         callback(toStatus(error));
         return;
       }
+      context.answered();
       callback(null, response);
     };
     return { method: served(method), handle };
