@@ -1,5 +1,6 @@
 import { TierbedError } from '../base/errors.js';
 import { subgraphs } from './attribute.js';
+import { elementTypes } from './element-types.js';
 import { CutGraph } from './frontier.js';
 import type { GraphIndex } from './graph.js';
 import { inferValues, type TensorType } from './infer.js';
@@ -36,7 +37,10 @@ export async function cutModel(
   const declared = new Map(
     [...model.graph.valueInfo, ...model.graph.outputs, ...model.graph.inputs].map((info) => [info.name, info]),
   );
-  const crossing = valid.map(({ tensors }) => tensors.map((name) => crossingInfo(name, declared.get(name), values)));
+  const open = valid.flatMap(({ tensors }) => tensors).filter((name) => !values.has(name) && !declared.has(name));
+  const types = await elementTypes(model, [...new Set(open)]);
+  const typeOf = (name: string): ValueInfo => crossingInfo(name, declared.get(name), values.get(name), types.get(name));
+  const crossing = valid.map(({ tensors }) => tensors.map(typeOf));
   const given = new Set(graph.index.inputs);
   const modelInputs = model.graph.inputs.filter(({ name }) => given.has(name));
   return Array.from({ length: cuts.length + 1 }, (_, i) => {
@@ -67,20 +71,22 @@ function checkOrder(cuts: readonly ValidCut[]): void {
   }
 }
 
+/** @param elemType of a tensor whose rank is not fixed */
 function crossingInfo(
   name: string,
   declared: ValueInfo | undefined,
-  values: ReadonlyMap<string, TensorType>,
+  inferred: TensorType | undefined,
+  elemType: number | undefined,
 ): ValueInfo {
   if (declared && !['tensor', 'undefined'].includes(declared.type.kind)) {
     throw new TierbedError('invalid', `${name} is a ${declared.type.kind}, and only tensors can cross a cut`, {
       fix: 'cut before or behind the nodes that use it',
     });
   }
-  const inferred = values.get(name);
   const base = declared ?? { name, docString: '', metadataProps: [] };
   if (inferred) return { ...base, type: { kind: 'tensor', elemType: inferred.dtype, shape: inferred.shape } };
   if (declared?.type.kind === 'tensor') return declared;
+  if (elemType !== undefined) return { ...base, type: { kind: 'tensor', elemType, shape: undefined } };
   throw new TierbedError('invalid', `the type of ${name} is not known: it may be no tensor`, {
     fix: 'cut elsewhere, or declare its type in the model (value_info)',
   });
