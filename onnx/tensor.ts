@@ -103,5 +103,6 @@ export function float32Values(tensor: Tensor): Float32Array {
   if (tensor.dtype !== 'float32') throw new TierbedError('invalid', `expected a float32 tensor, got ${tensor.dtype}`);
   const { buffer, byteOffset, byteLength } = tensor.data;
   if (byteOffset % 4 === 0) return new Float32Array(buffer, byteOffset, byteLength / 4);
-  return new Float32Array(tensor.data.slice().buffer);
+  // Not `slice`: that of a Buffer copies nothing.
+  return new Float32Array(new Uint8Array(tensor.data).buffer);
 }

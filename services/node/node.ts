@@ -112,7 +112,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       port: options.controlPort ?? DEFAULT_PORTS.control,
       services: [nodeControlService(controlHandlers({ tier, store, deployments, pipeline, addresses, environment }))],
     });
-    log?.info({ tier, ...addresses, control: control.address, engine, threads }, 'node is ready');
+    log?.info({ ...addresses, control: control.address, engine, threads }, 'node is ready');
     let closing: Promise<void> | undefined;
     return {
       tier,

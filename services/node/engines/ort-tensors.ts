@@ -126,7 +126,7 @@ function ortTensor(name: string, tensor: Tensor): OrtTensor {
   }
   const size = ELEMENT_BYTES[tensor.dtype];
   // The wire does not align tensors. A copy here is the only one they get, and only where it must be.
-  const data = tensor.data.byteOffset % size === 0 ? tensor.data : tensor.data.slice();
+  const data = tensor.data.byteOffset % size === 0 ? tensor.data : new Uint8Array(tensor.data);
   const elements = new Constructor(data.buffer, data.byteOffset, data.byteLength / size);
   return new OrtTensor(tensor.dtype as 'float32', elements as Float32Array, tensor.shape);
 }
