@@ -6,6 +6,8 @@ import { inferValues, itemDims, type TensorType } from '../../onnx/infer.js';
 import { DATA_TYPE, type Dim, dtypeOf, type Graph, type Model } from '../../onnx/model.js';
 import { readModel } from '../../onnx/read.js';
 import { evaluateDim } from '../../onnx/shapes/dims.js';
+import { architecture } from '../../workloads/zoo/architectures.js';
+import { randomWeights } from '../../workloads/zoo/weights.js';
 import { type Feed, type RunType, runTypes } from '../support/one-node.js';
 import { needsSharedData, sharedDataDir, sharedModels } from '../support/shared-data.js';
 
@@ -273,3 +275,21 @@ test('a Loop unlearns a dimension that grows and keeps the others', async () => 
   assert.deepEqual(values.get('final')?.shape, [undefined, 4]);
   assert.deepEqual(values.get('rows')?.shape, [undefined, 4]);
 });
+
+for (const name of ['bert-small', 'resnext50_32x4d']) {
+  test(`types and shapes of ${name} are those of a run`, async () => {
+    const { model } = architecture(name).build(randomWeights(1));
+    const symbols = symbolsOf(model);
+    const values = await inferValues(model, { probe: false });
+    for (const [batch, length] of [
+      [1, 5],
+      [2, 9],
+    ]) {
+      const sizes = Object.fromEntries(symbols.map((symbol) => [symbol, /seq/.test(symbol) ? length : batch]));
+      const real = await runTypes(exposed(model), feeds(model, sizes as Record<string, number>));
+      assert.ok(real);
+      const { known, total } = check(values, real, sizes as Record<string, number>);
+      assert.equal(known, total);
+    }
+  });
+}
