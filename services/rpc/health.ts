@@ -7,7 +7,8 @@ import type { RpcService } from './service.js';
 export type ServingStatus = 'UNKNOWN' | 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
 
 const SERVICE = 'grpc.health.v1.Health';
-const definition = loadProto('health.proto');
+const PROTO = 'health.proto';
+const definition = loadProto(PROTO);
 type Request = { readonly service: string };
 type Response = { readonly status: ServingStatus };
 export const checkMethod = codecsOf<Request, Response>(definition, SERVICE, 'Check');
@@ -21,7 +22,7 @@ export class Health {
 
   readonly service: RpcService = {
     name: SERVICE,
-    definition,
+    proto: PROTO,
     calls: [
       serveUnary(checkMethod, async ({ service }) => {
         const status = this.#statuses.get(service);

@@ -57,7 +57,8 @@ export interface RepositoryModel {
 }
 
 const SERVICE = 'inference.GRPCInferenceService';
-const definition = loadProto('inference.proto');
+const PROTO = 'inference.proto';
+const definition = loadProto(PROTO);
 
 /** A method whose messages protobufjs reads and writes: all but those with tensors. */
 function plain<Request, Response>(name: string): Method<Request, Response> {
@@ -100,7 +101,7 @@ export type InferenceHandlers = HandlersOf<typeof inferenceMethods>;
 export function inferenceService(handlers: InferenceHandlers): RpcService {
   return {
     name: SERVICE,
-    definition,
+    proto: PROTO,
     calls: [
       serveUnary(inferenceMethods.serverLive, handlers.serverLive),
       serveUnary(inferenceMethods.serverReady, handlers.serverReady),

@@ -96,7 +96,8 @@ export interface RunSampleResponse {
 }
 
 const SERVICE = 'tierbed.v1.Node';
-const definition = loadProto('testbed.proto');
+const PROTO = 'testbed.proto';
+const definition = loadProto(PROTO);
 
 function plain<Request, Response>(name: string): Method<Request, Response> {
   return codecsOf(definition, SERVICE, name);
@@ -122,7 +123,7 @@ export interface NodeControlHandlers extends HandlersOf<typeof nodeMethods> {
 export function nodeControlService(handlers: NodeControlHandlers): RpcService {
   return {
     name: SERVICE,
-    definition,
+    proto: PROTO,
     calls: [
       serveUnary(nodeMethods.describe, handlers.describe),
       serveUnary(nodeMethods.missingFiles, handlers.missingFiles),

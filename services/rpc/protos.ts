@@ -20,6 +20,11 @@ export function loadProto(file: string): PackageDefinition {
   });
 }
 
+/** The same file for reflection, which tells field names as the file has them. */
+export function loadProtoForReflection(file: string): PackageDefinition {
+  return loadSync(join(packageRoot, 'proto', file), { keepCase: true });
+}
+
 /** How a message of one type becomes bytes and comes back. */
 export interface Codec<T> {
   encode(message: T): Buffer;

@@ -4,6 +4,7 @@ import { messageOf, TierbedError } from '../../base/errors.js';
 import { Health, type ServingStatus } from './health.js';
 import { DEFAULT_MAX_MESSAGE_BYTES } from './limits.js';
 import { keepalive } from './options.js';
+import { loadProtoForReflection } from './protos.js';
 import type { RpcService } from './service.js';
 import { WideServer } from './wide-server.js';
 import './quiet.js';
@@ -46,7 +47,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   });
   const services = [...options.services, health.service];
   for (const service of services) addService(server, service, maxMessageBytes);
-  const definitions = Object.assign({}, ...services.map((service) => service.definition));
+  const definitions = Object.assign({}, ...services.map((service) => loadProtoForReflection(service.proto)));
   new ReflectionService(definitions, { services: services.map((service) => service.name) }).addToServer(server);
   const port = await bind(server, options.host, options.port);
   for (const service of ['', ...options.services.map(({ name }) => name)]) health.set(service, 'SERVING');

@@ -1,5 +1,4 @@
 import type { MethodDefinition, UntypedHandleCall } from '@grpc/grpc-js';
-import type { PackageDefinition } from '@grpc/proto-loader';
 
 /** One call as grpc-js's server wants it. */
 export interface ServedCall {
@@ -16,7 +15,7 @@ export interface ServerLimits {
 export interface RpcService {
   /** With its package: `inference.GRPCInferenceService`. */
   readonly name: string;
-  /** The file it comes from, for reflection. */
-  readonly definition: PackageDefinition;
+  /** The file of `proto/` that it comes from, for reflection. */
+  readonly proto: string;
   readonly calls: readonly ((limits: ServerLimits) => ServedCall)[];
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import type { handleClientStreamingCall } from '@grpc/grpc-js';
 import { type Decoded, decoded, encodeWithin, type Handler, type Method } from '../method.js';
 import type { ServedCall, ServerLimits } from '../service.js';
@@ -43,5 +44,7 @@ export async function* messagesOf<Request>(call: Readable, signal: AbortSignal):
     signal.throwIfAborted();
     throw error;
   }
+  // A client that goes away ends its stream first and cancels its call right after.
+  await setImmediate();
   signal.throwIfAborted();
 }
