@@ -54,10 +54,8 @@ export interface InspectOptions {
  * @throws TierbedError `usage` for a symbol that no input has, or a size that is not a whole number from 1
  */
 export async function inspectModel(model: Model, options: InspectOptions = {}): Promise<Inspection> {
-  const constants = new Set(model.graph.initializers.map(({ name }) => name));
-  const inputs = model.graph.inputs.filter(({ name }) => !constants.has(name));
-  const dims = sizesOf(inputs, options.dims ?? {});
-  const values = await inferValues(withSizes(model, constants, dims), { dims });
+  const inputs = givenInputs(model);
+  const values = await itemValues(model, options.dims ?? {});
   const symbolic = await inferValues(model);
   const costs = nodeCosts(model, values);
   const meter = new CutMeter(model, (node) => costs.get(node)?.macs ?? Number.NaN);
@@ -101,8 +99,36 @@ function symbolOf(info: ValueInfo, dim: Dim, axis: number): number | string {
   return dim ?? `${info.name}.${axis}`;
 }
 
+/** Inputs that a caller gives: those with an initializer are weights. */
+function givenInputs({ graph }: Model): ValueInfo[] {
+  const weights = new Set(graph.initializers.map(({ name }) => name));
+  return graph.inputs.filter(({ name }) => !weights.has(name));
+}
+
+/**
+ * Types and shapes of one item's tensors: every free dimension of the inputs is 1 but for those in `wanted`.
+ *
+ * @throws TierbedError `usage` as `inspectModel`
+ */
+export function itemValues(
+  model: Model,
+  wanted: Readonly<Record<string, number>>,
+): Promise<ReadonlyMap<string, TensorType>> {
+  const given = new Set(givenInputs(model));
+  const dims = sizesOf([...given], wanted);
+  const inputs = model.graph.inputs.map((info): ValueInfo => {
+    if (info.type.kind !== 'tensor' || !info.type.shape || !given.has(info)) return info;
+    const shape = info.type.shape.map((dim, axis) => {
+      const symbol = symbolOf(info, dim, axis);
+      return typeof symbol === 'string' ? (dims[symbol] ?? symbol) : symbol;
+    });
+    return { ...info, type: { ...info.type, shape } };
+  });
+  return inferValues({ ...model, graph: { ...model.graph, inputs } }, { dims });
+}
+
 /** The size of every free dimension of the inputs: what the caller says, else 1. */
-export function sizesOf(
+function sizesOf(
   inputs: readonly ValueInfo[],
   wanted: Readonly<Record<string, number>>,
 ): Readonly<Record<string, number>> {
@@ -128,21 +154,27 @@ export function sizesOf(
   return sizes;
 }
 
-/** The model with its free input dimensions replaced by their sizes. */
-export function withSizes(
+/**
+ * What each stage of a cut model costs for one item, with the whole model's values, whose names the stages keep.
+ *
+ * @throws TierbedError `usage` as `inspectModel`
+ */
+export async function stageFigures(
   model: Model,
-  constants: ReadonlySet<string>,
-  sizes: Readonly<Record<string, number>>,
-): Model {
-  const inputs = model.graph.inputs.map((info): ValueInfo => {
-    if (info.type.kind !== 'tensor' || !info.type.shape || constants.has(info.name)) return info;
-    const shape = info.type.shape.map((dim, axis) => {
-      const symbol = symbolOf(info, dim, axis);
-      return typeof symbol === 'string' ? (sizes[symbol] ?? symbol) : symbol;
-    });
-    return { ...info, type: { ...info.type, shape } };
+  stages: readonly Model[],
+  dims: Readonly<Record<string, number>>,
+): Promise<{ readonly sides: readonly Side[]; readonly values: ReadonlyMap<string, TensorType> }> {
+  const values = await itemValues(model, dims);
+  const sides = stages.map((stage): Side => {
+    const costs = nodeCosts(stage, values);
+    const macs = stage.graph.nodes.reduce((total, node) => total + (costs.get(node)?.macs ?? Number.NaN), 0);
+    return {
+      nodes: stage.graph.nodes.length,
+      parameters: modelParameters(stage),
+      macs: Number.isNaN(macs) ? null : macs,
+    };
   });
-  return { ...model, graph: { ...model.graph, inputs } };
+  return { sides, values };
 }
 
 /** What the rules say of a tensor goes before what the file says, which may be a symbol of its own for the batch. */
