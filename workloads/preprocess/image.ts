@@ -2,6 +2,7 @@ import { messageOf, TierbedError } from '../../base/errors.js';
 import { float32Tensor } from '../../onnx/tensor.js';
 import { sharpModule } from '../sharp-module.js';
 import type { Preprocessor, PreprocessSpec } from '../types.js';
+import { enlargedCentre } from './enlarge.js';
 
 type ImageSpec = Extract<PreprocessSpec, { kind: 'image' }>;
 
@@ -50,15 +51,15 @@ async function decodeCentre(item: Uint8Array, size: number, resizeShorter: numbe
     const image = sharp(item, options);
     const { width, height } = await image.metadata();
     const [w, h] = shorterSideTo(width, height, resizeShorter);
-    if (w !== width || h !== height) {
-      // Decoding at a fraction of the size would be faster, and would not give the pixels that the model was tuned on.
-      image.resize(w, h, { fit: 'fill', kernel: 'linear', fastShrinkOnLoad: false });
+    image.removeAlpha().toColourspace('srgb').raw();
+    if (w > width || h > height) {
+      const pixels = await image.toBuffer();
+      return enlargedCentre({ width, height, pixels }, w, h, size);
     }
+    // Decoding at a fraction of the size would be faster, and would not give the pixels that the model was tuned on.
+    if (w < width || h < height) image.resize(w, h, { fit: 'fill', kernel: 'linear', fastShrinkOnLoad: false });
     return await image
       .extract({ left: Math.floor((w - size) / 2), top: Math.floor((h - size) / 2), width: size, height: size })
-      .removeAlpha()
-      .toColourspace('srgb')
-      .raw()
       .toBuffer();
   } catch (error) {
     throw new TierbedError(
@@ -72,11 +73,11 @@ async function decodeCentre(item: Uint8Array, size: number, resizeShorter: numbe
   }
 }
 
-/** Width and height with the shorter side at `shorter` and the longer in proportion. */
+/** Width and height with the shorter side at `shorter` and the longer in proportion, rounded down as torchvision does. */
 function shorterSideTo(width: number, height: number, shorter: number): [width: number, height: number] {
   return width <= height
-    ? [shorter, Math.max(shorter, Math.round((height * shorter) / width))]
-    : [Math.max(shorter, Math.round((width * shorter) / height)), shorter];
+    ? [shorter, Math.max(shorter, Math.floor((height * shorter) / width))]
+    : [Math.max(shorter, Math.floor((width * shorter) / height)), shorter];
 }
 
 /** For each channel, the value of each of the 256 pixel values. */
