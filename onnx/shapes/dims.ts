@@ -1,8 +1,8 @@
 import type { Dim } from '../model.js';
 
 /**
- * Arithmetic on dimensions: whole numbers, symbols such as `N`, expressions over symbols such as `2*N + 1` or
- * `floor((H + 1)/2)`, and undefined for what is not known. A symbol stands for a whole number of at least 1.
+ * Arithmetic on dimensions: whole numbers, symbols such as `N`, expressions over symbols such as `2*N + 1`,
+ * `floor((H + 1)/2)` or `min(512, S)`, and undefined for what is not known. A symbol stands for a whole number of at least 1.
  *
  * An expression is kept as its canonical text, so two dimensions are the same when their texts are. A symbol that is no
  * identifier (`unk 12`, `s0 + 1`) is written in backquotes, so that a name never reads as arithmetic.
@@ -13,7 +13,9 @@ type Polynomial = ReadonlyMap<string, number>;
 
 const JOIN = '\u0000';
 const IDENTIFIER = /^[A-Za-z_]\w*$/;
-const TOKEN = /\s*(\d+|[A-Za-z_]\w*|`[^`]*`|[-+*/()])/y;
+const TOKEN = /\s*(\d+|[A-Za-z_]\w*|`[^`]*`|[-+*/(),])/y;
+const FLOOR = /^floor\(\((.*)\)\/(\d+)\)$/;
+const MIN = /^min\((\d+), (.*)\)$/;
 
 /** The dimension that a model's `dim_param` stands for. */
 export function symbolDim(name: string): string {
@@ -41,16 +43,16 @@ function parse(text: string): Polynomial {
   const factor = (): Polynomial => {
     const token = take();
     if (/^\d/.test(token)) return constant(Number(token));
-    if (token !== 'floor' || peek() !== '(') return new Map([[token, 1]]);
+    if (peek() !== '(') return new Map([[token, 1]]);
+    // floor(...) and min(...) are atoms: what they hold is canonical text already, and only passed over.
     const start = at;
-    take();
-    take();
-    sum();
-    take();
-    take();
-    take();
-    take();
-    return new Map([[`floor${text.slice(start, at)}`, 1]]);
+    let depth = 0;
+    do {
+      const inside = take();
+      if (inside === '(') depth++;
+      else if (inside === ')') depth--;
+    } while (depth > 0);
+    return new Map([[token + text.slice(start, at), 1]]);
   };
   const product = (): Polynomial => {
     let result = factor();
@@ -152,6 +154,14 @@ export function floorDivideDim(a: Dim, divisor: number): Dim {
   return dimOf(plus(whole, new Map([[`floor((${dimOf(rest)})/${divisor})`, 1]])));
 }
 
+/** The smaller of a number and a dimension; the number is at least 0. */
+export function minDim(limit: number, dim: Dim): Dim {
+  if (dim === undefined) return undefined;
+  const ordered = atMost(limit, dim);
+  if (ordered !== undefined) return ordered ? limit : dim;
+  return atMost(dim, limit) ? dim : `min(${limit}, ${dim})`;
+}
+
 /** ceil(a / divisor) for a whole divisor above 0. */
 export function ceilDivideDim(a: Dim, divisor: number): Dim {
   return floorDivideDim(addDims(a, divisor - 1), divisor);
@@ -178,13 +188,13 @@ export function divideDims(a: Dim, b: Dim): Dim {
   return dimOf(result);
 }
 
-/** The least that a dimension can be: every symbol is at least 1, every floor(...) at least 0. */
+/** The least that a dimension can be: every symbol is at least 1, every floor(...) and min(...) at least 0. */
 function lowerBound(dim: number | string): number {
   let bound = 0;
   for (const [monomial, coefficient] of polynomial(dim)) {
     if (monomial === '') bound += coefficient;
     else if (coefficient < 0) return Number.NEGATIVE_INFINITY;
-    else if (!monomial.includes('floor(')) bound += coefficient;
+    else if (!/(floor|min)\(/.test(monomial)) bound += coefficient;
   }
   return bound;
 }
@@ -227,28 +237,41 @@ export function broadcastDim(a: Dim, b: Dim): Dim {
   if (typeof a === 'number') return a;
   if (typeof b === 'number') return b;
   if (a === undefined || b === undefined) return undefined;
+  // Where it fits at all, min(512, S) is S.
+  if (isCutFrom(a, b)) return b;
+  if (isCutFrom(b, a)) return a;
   // An expression that cannot be 1 decides likewise.
   if (atMost(2, a)) return a;
   if (atMost(2, b)) return b;
   return undefined;
 }
 
+/** Whether `a` is min(limit, whole) with a limit above 1. */
+function isCutFrom(a: string, whole: string): boolean {
+  const [, limit, inner] = MIN.exec(a) ?? [];
+  return inner === whole && Number(limit) > 1;
+}
+
 /** The value of a dimension when its symbols have these values; undefined when one of them has none. */
 export function evaluateDim(dim: Dim, symbols: Readonly<Record<string, number>>): number | undefined {
   if (dim === undefined || typeof dim === 'number') return dim;
   if (Object.hasOwn(symbols, dim)) return symbols[dim];
-  if (!IDENTIFIER.test(dim) && !/[-+*/`]/.test(dim)) return undefined;
+  // A symbol with no value, whose name is no expression.
+  if (!IDENTIFIER.test(dim) && !/[-+*/`(]/.test(dim)) return undefined;
   let total = 0;
   for (const [monomial, coefficient] of parse(dim)) {
     let value = coefficient;
-    for (const atom of atoms(monomial)) {
-      const inner = /^floor\(\((.*)\)\/(\d+)\)$/.exec(atom);
-      const name = plainDim(atom) as string;
-      const part = inner ? evaluateDim(inner[1], symbols) : Object.hasOwn(symbols, name) ? symbols[name] : undefined;
-      if (part === undefined) return undefined;
-      value *= inner ? Math.floor(part / Number(inner[2])) : part;
-    }
+    for (const atom of atoms(monomial)) value *= atomValue(atom, symbols) ?? Number.NaN;
     total += value;
   }
-  return total;
+  return Number.isNaN(total) ? undefined : total;
+}
+
+function atomValue(atom: string, symbols: Readonly<Record<string, number>>): number | undefined {
+  const [, dividend, divisor] = FLOOR.exec(atom) ?? [];
+  if (dividend) return Math.floor((evaluateDim(dividend, symbols) ?? Number.NaN) / Number(divisor));
+  const [, limit, inner] = MIN.exec(atom) ?? [];
+  if (inner) return Math.min(Number(limit), evaluateDim(inner, symbols) ?? Number.NaN);
+  const name = plainDim(atom) as string;
+  return Object.hasOwn(symbols, name) ? symbols[name] : undefined;
 }

@@ -19,6 +19,7 @@ import {
   divideDims,
   floorDivideDim,
   meetDim,
+  minDim,
   multiplyDims,
   productOf,
   subtractDims,
@@ -193,7 +194,10 @@ function bound(position: Dim, size: Dim): Dim {
   const at = typeof position === 'number' && position < 0 ? addDims(size, position) : position;
   if (atMost(at, 0)) return 0;
   if (atMost(at, size)) return atMost(0, at) ? at : undefined;
-  return atMost(size, at) ? size : undefined;
+  if (atMost(size, at)) return size;
+  if (atMost(0, at) !== true) return undefined;
+  if (typeof at === 'number') return minDim(at, size);
+  return typeof size === 'number' ? minDim(size, at) : undefined;
 }
 
 /** How many elements a slice takes, and the first, of one dimension. */
