@@ -1,5 +1,6 @@
-// npm run bench:cold: how much of a latency that contains a model load is the load. The published study made a session
-// in every request; this measures, for its eight networks, making that session against the one run that follows it.
+// npm run bench:cold: how much of a latency that contains a model load is the load. The published study (arXiv:2411.00907)
+// made a session in every request; this measures, for its eight networks, making that session from a file in the page
+// cache against the one run that follows it. What else its requests paid for (HTTP, JSON, pictures) is left out.
 import { execFile } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -57,8 +58,9 @@ try {
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
+// A share above one half: the network's load takes longer than its compute.
 const shares = rows.map((row) => row.loadShare as number);
 await report('cold', rows, {
   loadShareMedian: atLeast(median(shares), 0.5),
-  loadShareMin: atLeast(Math.min(...shares), 0.25),
+  loadShareMin: atLeast(Math.min(...shares), 0.5),
 });
