@@ -23,8 +23,8 @@ const WIDTH_LIMIT = 256;
  * A cut splits the nodes into those before and those behind, such that nothing before needs anything behind; nodes that
  * depend on constants alone, and constants, belong to neither side: each gets a copy of what it needs. The cut is given
  * by the tensors that cross it: made before it or given as model input, and needed behind it. A model output that is made
- * before the cut crosses too, since the last stage answers. Sides without a node that computes are no sides, and nodes
- * that no output depends on do not count.
+ * before the cut crosses too, since the last stage answers. Sides without a node that computes are no sides, nodes that
+ * no output depends on do not count, and where a sequence, an optional or a map would cross there is no cut.
  *
  * Nodes through which every path goes divide the graph into sections. In a section without branches the places are the
  * positions between its nodes; in one with branches (a residual block, parallel heads) they are all combinations of
@@ -49,7 +49,8 @@ export function visitCuts(
   const frontier = new Frontier(graph, observer);
   const total = graph.nodes.length;
   const here = (): void => {
-    if (frontier.size > 0 && frontier.size < total && frontier.width <= WIDTH_LIMIT) visit(frontier);
+    if (frontier.size === 0 || frontier.size === total || frontier.width > WIDTH_LIMIT) return;
+    if (frontier.noTensors().length === 0) visit(frontier);
   };
   const narrow = bottlenecks(graph);
   for (let rank = 0; rank < total; rank++) {

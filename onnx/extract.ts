@@ -78,11 +78,6 @@ function crossingInfo(
   inferred: TensorType | undefined,
   elemType: number | undefined,
 ): ValueInfo {
-  if (declared && !['tensor', 'undefined'].includes(declared.type.kind)) {
-    throw new TierbedError('invalid', `${name} is a ${declared.type.kind}, and only tensors can cross a cut`, {
-      fix: 'cut before or behind the nodes that use it',
-    });
-  }
   const base = declared ?? { name, docString: '', metadataProps: [] };
   if (inferred) return { ...base, type: { kind: 'tensor', elemType: inferred.dtype, shape: inferred.shape } };
   if (declared?.type.kind === 'tensor') return declared;

@@ -1,5 +1,6 @@
 import { GraphIndex } from './graph.js';
 import type { Graph } from './model.js';
+import { nonTensors } from './non-tensors.js';
 
 /** A tensor that may cross a cut. */
 interface Crossable {
@@ -8,6 +9,8 @@ interface Crossable {
   readonly producer: number;
   /** Nodes that need it, and one more when it is an output of the graph: an output made early still has to get to the end. */
   readonly demand: number;
+  /** A sequence, optional or map: no cut can carry it. */
+  readonly noTensor: boolean;
 }
 
 /**
@@ -42,12 +45,15 @@ export class CutGraph {
     this.behind = this.nodes.map((i) => ranks(index.successors(i)));
 
     const outputs = new Set(graph.outputs.map(({ name }) => name));
+    const others = nonTensors(graph, index.order);
     const tensors: Crossable[] = [];
     const tensorOf = new Map<string, number>();
     const add = (name: string, producer: number): number => {
       const users = ranks(index.consumers.get(name) ?? []).length;
       tensorOf.set(name, tensors.length);
-      return tensors.push({ name, producer, demand: users + (outputs.has(name) ? 1 : 0) }) - 1;
+      return (
+        tensors.push({ name, producer, demand: users + (outputs.has(name) ? 1 : 0), noTensor: others.has(name) }) - 1
+      );
     };
     for (const name of index.inputs) add(name, -1);
     this.makes = this.nodes.map((i, rank) =>
@@ -133,6 +139,14 @@ export class Frontier {
   /** How many tensors cross. */
   get width(): number {
     return this.#crossing.size;
+  }
+
+  /** The values that cross and are no tensors: with one of these there is no cut here. */
+  noTensors(): string[] {
+    return [...this.#crossing].flatMap((t) => {
+      const { name, noTensor } = this.graph.tensors[t] as Crossable;
+      return noTensor ? [name] : [];
+    });
   }
 
   /** Names of the tensors that cross: graph inputs first, then in the order in which they are made. */

@@ -61,6 +61,12 @@ export function validateCutIn(graph: CutGraph, tensors: readonly string[]): Vali
       fix: `cut at ${crossing.join(',')}`,
     });
   }
+  const noTensors = frontier.noTensors();
+  if (noTensors.length > 0) {
+    throw new TierbedError('invalid', `only tensors can cross a cut, and ${list(noTensors)} is none`, {
+      fix: 'cut before or behind the nodes that use it',
+    });
+  }
   return { tensors: crossing, before };
 }
 
