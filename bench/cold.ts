@@ -2,8 +2,8 @@
 // made a session in every request; this measures, for its eight networks, making that session from a file in the page
 // cache against the one run that follows it. What else its requests paid for (HTTP, JSON, pictures) is left out.
 import { execFile } from 'node:child_process';
-import { createReadStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -18,6 +18,7 @@ import { atLeast, median, type Row, report } from './report.js';
 const REPEATS = 5;
 const CHILD = fileURLToPath(new URL('./cold-child.js', import.meta.url));
 const run = promisify(execFile);
+const stopped = new AbortController();
 
 /** All times of one network: its file is built, read into the page cache, measured and deleted. */
 async function measure(network: Architecture, folder: string): Promise<Row> {
@@ -31,7 +32,7 @@ async function measure(network: Architecture, folder: string): Promise<Row> {
     const times: ColdTimes[] = [];
     progress.start(`${network.name}: sessions`, REPEATS);
     for (let repeat = 0; repeat < REPEATS; repeat++) {
-      const { stdout } = await run(process.execPath, [CHILD, path]);
+      const { stdout } = await run(process.execPath, [CHILD, path], { signal: stopped.signal });
       times.push(JSON.parse(stdout) as ColdTimes);
       progress.update(repeat + 1);
     }
@@ -50,14 +51,15 @@ async function measure(network: Architecture, folder: string): Promise<Row> {
   }
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'tierbed-cold-'));
+const folder = mkdtempSync(join(tmpdir(), 'tierbed-cold-'));
+process.on('exit', () => {
+  stopped.abort();
+  rmSync(folder, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 const rows: Row[] = [];
-try {
-  // One network at a time, as the files are large; load and compute of a share are always of one process.
-  for (const network of ARCHITECTURES) rows.push(await measure(network, folder));
-} finally {
-  await rm(folder, { recursive: true, force: true });
-}
+// One network at a time, as the files are large; load and compute of a share are always of one process.
+for (const network of ARCHITECTURES) rows.push(await measure(network, folder));
 // A share above one half: the network's load takes longer than its compute.
 const shares = rows.map((row) => row.loadShare as number);
 await report('cold', rows, {

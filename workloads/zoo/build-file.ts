@@ -30,15 +30,18 @@ export async function buildFile(network: Architecture, path: string, options: Bu
   const { model, parameters } = network.build(weights);
   const { initializers } = model.graph;
   progress.start(`${network.name}: weights`, initializers.length);
-  for (const [i, initializer] of initializers.entries()) {
-    // Reading the bytes makes them; the loop breathes in between, so that progress and Ctrl-C get through.
-    void initializer.data;
-    progress.update(i + 1, initializer.name);
-    if (i % 16 === 15) await new Promise<void>((resolve) => setImmediate(resolve));
+  try {
+    for (const [i, initializer] of initializers.entries()) {
+      // Reading the bytes makes them; the loop breathes in between, so that progress and Ctrl-C get through.
+      void initializer.data;
+      progress.update(i + 1, initializer.name);
+      if (i % 16 === 15) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    progress.update(initializers.length, 'writing');
+    await writeModel(model, path);
+  } finally {
+    progress.stop();
   }
-  progress.update(initializers.length, 'writing');
-  await writeModel(model, path);
   const { size: bytes } = await stat(path);
-  progress.stop();
   return { path, bytes, parameters: parameterCount(parameters) };
 }
