@@ -56,15 +56,23 @@ async function takeStep(workload: Workload, variant: Variant, step: Step, option
     const context = { workload, outDir, progress: options.progress ?? silent, signal };
     const made = (await apply(variant, step.options, context)).map((v) => ({ ...v, steps: [...v.steps, step] }));
     await writeFile(join(outDir, CACHE_ENTRY), JSON.stringify(moved(made, inFolder), null, 2));
-    await rm(folder, { recursive: true, force: true });
-    await rename(outDir, folder).catch(async (error: NodeJS.ErrnoException) => {
-      // Another process built the same at the same time: its result is as good.
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-    });
+    await publish(outDir, folder);
     return moved(made, (path) => resolve(folder, inFolder(path)));
   } finally {
     await rm(outDir, { recursive: true, force: true });
   }
+}
+
+/** Gives a built folder its name, unless another process was first: what that built is as good, if it is whole. */
+async function publish(built: string, folder: string): Promise<void> {
+  const taken = (error: NodeJS.ErrnoException): true => {
+    if (error.code === 'ENOTEMPTY' || error.code === 'EEXIST') return true;
+    throw error;
+  };
+  if (!(await rename(built, folder).catch(taken))) return;
+  if (await readCached(folder)) return;
+  await rm(folder, { recursive: true, force: true });
+  await rename(built, folder).catch(taken);
 }
 
 const CACHE_ENTRY = 'variants.json';
