@@ -52,10 +52,10 @@ export class Connection {
     this.#target?.flush();
   }
 
-  /** Breaks both sides off at once. */
+  /** Breaks both sides off at once: what was cut off must not look complete. */
   destroy(): void {
-    this.#client.socket.destroy();
-    this.#target?.socket.destroy();
+    reset(this.#client.socket);
+    if (this.#target) reset(this.#target.socket);
     this.#finish();
   }
 
@@ -156,7 +156,8 @@ class End {
   deliver(parcel: Parcel): void {
     const { socket } = this;
     if (parcel.kind === 'reset') {
-      socket.resetAndDestroy();
+      this.flush();
+      reset(socket);
       return;
     }
     if (socket.destroyed || socket.writableEnded) return;
@@ -179,4 +180,15 @@ class End {
     this.#busy = true;
     this.#incoming.receiver(true, this.#options.nowMs());
   }
+}
+
+/**
+ * Breaks a connection off with RST and nothing before it. Node's own `resetAndDestroy` ends the stream first, so that the
+ * peer sees a proper end (FIN) when it reads in time; the flag that it sets means a reset alone. An end that is still on its
+ * way to the kernel cannot be taken back, and libuv refuses to try.
+ */
+function reset(socket: Socket): void {
+  const ending = socket.writableEnded && !socket.writableFinished;
+  if (!ending) (socket as Socket & { resetAndClosing: boolean }).resetAndClosing = true;
+  socket.destroy();
 }
