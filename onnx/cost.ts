@@ -1,6 +1,7 @@
 import type { TensorType } from './infer.js';
 import type { Attribute, Dim, Graph, Initializer, Model, Node } from './model.js';
 import { axisOf } from './shapes/context.js';
+import { expandCall } from './shapes/functions.js';
 import { operatorName } from './shapes/index.js';
 import { einsumSizes } from './shapes/matrix.js';
 
@@ -24,7 +25,8 @@ export interface NodeCost {
  * - com.microsoft Attention, MultiHeadAttention: the projections, Q K^T and the product with V
  *
  * Every other operator counts 0 (activations, normalisations, pools, additions). An If costs its larger branch, a Scan its
- * body as often as it runs, a Loop likewise when its trip count is a constant.
+ * body as often as it runs, a Loop likewise when its trip count is a constant, a call of one of the model's own functions
+ * what the function's nodes cost.
  *
  * @param values types from `inferValues`: with the batch symbols set to 1 (`itemDims`), the figures are those of one item
  */
@@ -43,7 +45,7 @@ export function nodeCosts(model: Model, values: ReadonlyMap<string, TensorType>)
       const value = node.attributes.find((a) => a.name === 'value')?.value;
       if (value?.type === 'tensor' && node.outputs[0]) constants.set(node.outputs[0], value.t);
     }
-    costs.set(node, { macs: macsOf(node, values, constants), parameters });
+    costs.set(node, { macs: macsOf(model, node, values, constants), parameters });
   }
   return costs;
 }
@@ -181,13 +183,16 @@ const FORMULAS: Readonly<Record<string, Formula>> = {
 };
 
 function macsOf(
+  model: Model,
   node: Node,
   values: ReadonlyMap<string, TensorType>,
   constants: ReadonlyMap<string, Initializer>,
 ): number {
-  const bodies = subgraphs(node.attributes).map((graph) =>
-    graph.nodes.reduce((total, inner) => total + macsOf(inner, values, constants), 0),
-  );
+  const sum = (nodes: readonly Node[]) =>
+    nodes.reduce((total, inner) => total + macsOf(model, inner, values, constants), 0);
+  const call = expandCall(model, node);
+  if (call) return sum(call.nodes);
+  const bodies = subgraphs(node.attributes).map((graph) => sum(graph.nodes));
   if (bodies.length > 0) {
     const body = bodies.some(Number.isNaN) ? Number.NaN : Math.max(...bodies);
     return body === 0 ? 0 : body * turns(node, values, constants);

@@ -3,6 +3,7 @@ import type { Dim, Graph, Model, Node, ValueInfo } from './model.js';
 import { probeValues } from './probe.js';
 import { type InferGraph, type Known, NodeContext, UNKNOWN, unknownDims } from './shapes/context.js';
 import { eitherDim, plainDim, symbolDim } from './shapes/dims.js';
+import { expandCall } from './shapes/functions.js';
 import { ruleFor } from './shapes/index.js';
 
 /** A tensor's type: a TensorProto.DataType number and a shape. */
@@ -23,7 +24,8 @@ export interface InferOptions {
 }
 
 /**
- * Types and shapes of every tensor: inputs, initializers and node outputs, those of subgraphs too where rules reach.
+ * Types and shapes of every tensor: inputs, initializers and node outputs, those of subgraphs too where rules reach, and
+ * those inside calls of the model's own functions, as `OUTPUT/INNER` with the name of the call's output.
  *
  * The rules of `onnx/shapes/` go first and follow shape arithmetic through the graph. What they leave open is taken from
  * runs of the model with its inner tensors exposed; type and rank at last from what the model's file declares. A tensor of which
@@ -83,7 +85,6 @@ export function inferKnown(
   dims: Readonly<Record<string, number>>,
   measured: ReadonlyMap<string, Known> = new Map(),
 ): ReadonlyMap<string, Known> {
-  const opsets = new Map(model.opsetImport.map(({ domain, version }) => [plainDomain(domain), version]));
   const all = new Map<string, Known>();
 
   const ofMain = new Set<string>();
@@ -95,13 +96,33 @@ export function inferKnown(
     if (!inner || !ofMain.has(name)) all.set(name, before ? merged(before, value) : value);
   };
 
-  const inferGraph = (graph: Graph, inputs: readonly Known[] | undefined, outer: Scope): readonly Known[] => {
+  const inferGraph = (
+    graph: Graph,
+    inputs: readonly Known[] | undefined,
+    outer: Scope,
+    opsets: Opsets,
+  ): readonly Known[] => {
     const scope: Scope = { values: new Map(), outer };
     const inner = inputs !== undefined;
     const set = (name: string, value: Known) => {
       if (name === '') return;
       scope.values.set(name, value);
       record(name, value, inner);
+    };
+    const inferNodes = (nodes: readonly Node[], versions: Opsets) => {
+      for (const node of nodes) {
+        const call = expandCall(model, node);
+        if (call) {
+          inferNodes(call.nodes, opsetsOf(call));
+          continue;
+        }
+        const outputs = inferNode(node, scope, versions);
+        for (const [i, name] of node.outputs.entries()) {
+          const found = outputs[i] ?? UNKNOWN;
+          const extra = inner ? undefined : measured.get(name);
+          set(name, possible(extra ? completed(found, extra) : found));
+        }
+      }
     };
     // Since IR version 4 an initializer that is also an input is a default that a caller may replace.
     const replaceable = new Set(model.irVersion >= 4 ? graph.inputs.map((input) => input.name) : []);
@@ -117,27 +138,27 @@ export function inferKnown(
     for (const { values, dims: shape } of graph.sparseInitializers) {
       set(values.name, { dtype: values.dataType, shape });
     }
-    for (const node of graph.nodes) {
-      const outputs = inferNode(node, scope);
-      for (const [i, name] of node.outputs.entries()) {
-        const found = outputs[i] ?? UNKNOWN;
-        const extra = inner ? undefined : measured.get(name);
-        set(name, extra ? completed(found, extra) : found);
-      }
-    }
+    inferNodes(graph.nodes, opsets);
     return graph.outputs.map((output) => lookup(scope, output.name) ?? UNKNOWN);
   };
 
-  const inferNode = (node: Node, scope: Scope): readonly Known[] => {
+  const inferNode = (node: Node, scope: Scope, opsets: Opsets): readonly Known[] => {
     const rule = ruleFor(node);
     if (!rule) return [];
     const inputs = node.inputs.map((name) => (name === '' ? undefined : (lookup(scope, name) ?? UNKNOWN)));
-    const infer: InferGraph = (graph, values) => inferGraph(graph, values, scope);
+    const infer: InferGraph = (graph, values) => inferGraph(graph, values, scope, opsets);
     return rule(new NodeContext(node, opsets.get(plainDomain(node.domain)) ?? 1, inputs, infer));
   };
 
-  inferGraph(model.graph, undefined, undefined);
+  inferGraph(model.graph, undefined, undefined, opsetsOf(model));
   return all;
+}
+
+/** Versions of operator sets by domain. */
+type Opsets = ReadonlyMap<string, number>;
+
+function opsetsOf({ opsetImport }: Pick<Model, 'opsetImport'>): Opsets {
+  return new Map(opsetImport.map(({ domain, version }) => [plainDomain(domain), version]));
 }
 
 /** The tensors visible in a graph: its own, and those of the graphs around it. */
@@ -153,6 +174,15 @@ function lookup(scope: Scope, name: string): Known | undefined {
 
 function plainDomain(domain: string): string {
   return domain === 'ai.onnx' ? '' : domain;
+}
+
+/** A size below 0 tells that the model cannot run with these dimensions: it is no size. */
+function possible(value: Known): Known {
+  if (!value.shape?.some((dim) => typeof dim === 'number' && dim < 0)) return value;
+  return {
+    dtype: value.dtype,
+    shape: value.shape.map((dim) => (typeof dim === 'number' && dim < 0 ? undefined : dim)),
+  };
 }
 
 function typeOnly({ dtype, shape }: Known): Known {

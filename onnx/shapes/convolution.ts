@@ -139,6 +139,7 @@ export const convolutionRules: Rules = {
   ConvInteger: (c) => convolve(c, 0, 1, DATA_TYPE.int32),
   QLinearConv: (c) => convolve(c, 0, 3, c.dtype(7)),
   'com.microsoft:QLinearConv': (c) => (c.int('channels_last', 0) === 0 ? convolve(c, 0, 3, c.dtype(7)) : [UNKNOWN]),
+  DeformConv: (c) => convolve(c, 0, 1, c.dtype(0)),
   ConvTranspose: convolveTransposed,
   MaxPool: pool,
   AveragePool: (c) => pool(c).slice(0, 1),

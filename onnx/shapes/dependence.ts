@@ -1,4 +1,5 @@
 import type { Attribute, Graph, Model, Node } from '../model.js';
+import { expandCall } from './functions.js';
 import { operatorName } from './index.js';
 
 /** Inputs whose elements decide the shape of an operator's result; 'all' where any may. */
@@ -25,6 +26,15 @@ const SHAPE_INPUTS: Readonly<Record<string, readonly number[] | 'all'>> = {
   BlackmanWindow: [0],
   HammingWindow: [0],
   HannWindow: [0],
+  AffineGrid: [1],
+  CenterCropPad: [1],
+  Col2Im: [1, 2],
+  DFT: [1, 2],
+  STFT: [1, 3],
+  SequenceAt: [1],
+  SequenceErase: [1],
+  SplitToSequence: [1],
+  StringSplit: 'all',
   If: 'all',
   Loop: 'all',
 };
@@ -46,13 +56,18 @@ export function dataDependentShapes(model: Model): ReadonlySet<string> {
   for (const input of model.graph.inputs) {
     if (!initializers.has(input.name)) known.set(input.name, { value: true, shape: false });
   }
-  for (const node of model.graph.nodes) {
+  for (const node of model.graph.nodes.flatMap((node) => withCalls(model, node))) {
     const read = [...node.inputs, ...node.attributes.flatMap(capturedNames)];
     const inputs = read.map((name) => known.get(name) ?? { value: false, shape: false });
     const result = dependenceOf(node, inputs);
     if (result.value || result.shape) for (const output of node.outputs) known.set(output, result);
   }
   return new Set([...known].filter(([, { shape }]) => shape).map(([name]) => name));
+}
+
+/** A node, or the nodes that it stands for when it calls a function. */
+function withCalls(model: Model, node: Node): readonly Node[] {
+  return expandCall(model, node)?.nodes.flatMap((inner) => withCalls(model, inner)) ?? [node];
 }
 
 function dependenceOf(node: Node, inputs: readonly Dependence[]): Dependence {

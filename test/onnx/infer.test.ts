@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { attributesOf } from '../../onnx/build/attributes.js';
 import { GraphBuilder } from '../../onnx/build.js';
+import { nodeCosts } from '../../onnx/cost.js';
 import { inferValues, itemDims, type TensorType } from '../../onnx/infer.js';
-import { DATA_TYPE, type Dim, dtypeOf, type Graph, type Model } from '../../onnx/model.js';
+import { type Attribute, DATA_TYPE, type Dim, dtypeOf, type Graph, type Model } from '../../onnx/model.js';
 import { readModel } from '../../onnx/read.js';
 import { evaluateDim } from '../../onnx/shapes/dims.js';
 import { architecture } from '../../workloads/zoo/architectures.js';
@@ -293,3 +294,68 @@ for (const name of ['bert-small', 'resnext50_32x4d']) {
     }
   });
 }
+
+test("calls of the model's own functions are written out, attributes and operator sets included", async () => {
+  const inner = (opType: string, inputs: string[], outputs: string[], attributes = {}) => ({
+    ...node(opType, inputs, outputs, attributes),
+  });
+  const reduce = inner('ReduceMean', ['product'], ['out'], { keepdims: 0 });
+  const axes = {
+    ...(attributesOf({ axes: [1] })[0] as Attribute),
+    refAttrName: 'over',
+    value: { type: 'undefined' as const },
+  };
+  const definition = {
+    name: 'MeanOfProduct',
+    domain: 'local',
+    overload: '',
+    inputs: ['a', 'b'],
+    outputs: ['out'],
+    attributes: ['over'],
+    attributeProtos: [],
+    // ReduceMean takes its axes as an attribute before opset 18, as an input after.
+    opsetImport: [{ domain: '', version: 13 }],
+    nodes: [inner('MatMul', ['a', 'b'], ['product']), { ...reduce, attributes: [...reduce.attributes, axes] }],
+    valueInfo: [],
+    docString: '',
+    metadataProps: [],
+  };
+  const base = built(
+    ['N', 5, 4],
+    (g, x) => {
+      g.node('Relu', [x], {}, 'y');
+      g.float32([1, 1, 1, 1]);
+      g.int64([1]);
+    },
+    13,
+  );
+  const [weight, one] = base.graph.initializers.map(({ name }) => name) as [string, string];
+  const call = { ...node('MeanOfProduct', ['y', 'w'], ['z'], { over: [1] }), domain: 'local' };
+  const output = { name: 'z', type: { kind: 'undefined' as const }, docString: '', metadataProps: [] };
+  const model: Model = {
+    ...base,
+    irVersion: 8,
+    opsetImport: [...base.opsetImport, { domain: 'local', version: 1 }],
+    functions: [definition],
+    graph: {
+      ...base.graph,
+      nodes: [...base.graph.nodes, node('Unsqueeze', [weight, one], ['w']), call],
+      outputs: [...base.graph.outputs, output],
+    },
+  };
+  const values = await inferValues(model, { probe: false });
+  assert.deepEqual(values.get('z/product')?.shape, ['N', 5, 1]);
+  assert.deepEqual(values.get('z')?.shape, ['N', 1]);
+  const real = await runTypes(model, { x: { dtype: 'float32', shape: [3, 5, 4] } });
+  assert.deepEqual(real?.get('z')?.shape, [3, 1]);
+  const item = await inferValues(model, { probe: false, dims: { N: 1 } });
+  assert.equal(nodeCosts(model, item).get(call)?.macs, 5 * 4);
+});
+
+test('a size below nothing is no size', async () => {
+  const model = built(['N', 1, 'L'], (g, x) => {
+    g.node('Conv', [x, g.weight('w', [2, 1, 9], () => new Float32Array(18))], {}, 'y');
+  });
+  assert.deepEqual(await shapeOf(model, 'y', { L: 12 }), ['N', 2, 4]);
+  assert.deepEqual(await shapeOf(model, 'y', { L: 3 }), ['N', 2, undefined]);
+});

@@ -62,25 +62,23 @@ test('a shape that follows the data stays open, with the rank that a run gives',
 
 test('an operator without a rule whose shape follows the data shows it in two runs', async () => {
   const model = built([8], (g, x) => {
-    const sequence = g.node(
-      'SplitToSequence',
-      [
-        x,
-        g.node(
-          'Cast',
-          [g.node('ReduceSum', [g.node('Cast', [g.node('Greater', [x, g.float32(0)])], { to: 7 })], { keepdims: 0 })],
-          { to: 7 },
-        ),
-      ],
-      {},
-      'sequence',
-    );
+    g.nodeWithOutputs('Unique', [g.node('Relu', [x])], ['y', 'index', 'counts'], {}, { domain: NO_RULE });
+  });
+  withoutRule(model);
+  const values = await inferValues(model);
+  assert.deepEqual(values.get('y'), { dtype: DATA_TYPE.float32, shape: [undefined] });
+  assert.deepEqual(values.get('index'), { dtype: DATA_TYPE.int64, shape: [8] });
+});
+
+test('a sequence is no tensor, and does not keep the others from being measured', async () => {
+  const model = built(['N', 8], (g, x) => {
+    const sequence = g.node('SplitToSequence', [x, g.int64(4)], { axis: 1 }, 'sequence');
     g.node('SequenceAt', [sequence, g.int64(0)], {}, 'y');
   });
   withoutRule(model);
   const values = await inferValues(model);
-  assert.equal(values.has('sequence'), false, 'a sequence is no tensor');
-  assert.deepEqual(values.get('y'), { dtype: DATA_TYPE.float32, shape: [undefined] });
+  assert.equal(values.has('sequence'), false);
+  assert.deepEqual(values.get('y'), { dtype: DATA_TYPE.float32, shape: ['N', 4] });
 });
 
 test('a scalar takes a value that the graph compares it with', async () => {
