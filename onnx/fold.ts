@@ -109,8 +109,13 @@ export function elementwise(
   shape: readonly Dim[] | undefined,
   f: ((...elements: Dim[]) => Dim) | undefined,
 ): Known {
-  const target = f && inputs.some((input) => input.value) ? foldableShape(shape) : undefined;
+  const target = foldableShape(shape);
   if (!f || !target) return { dtype, shape };
+  // Of integers a part may be known; of reals that is never of use.
+  const worthwhile = inputs.some((input) => isFloat(input.dtype))
+    ? inputs.every((input) => input.value)
+    : inputs.some((input) => input.value);
+  if (!worthwhile) return { dtype, shape };
   const parts = inputs.map(
     (input) => selected(input, shape, (index) => broadcastIndex(input.shape ?? [], index)).value,
   );
@@ -134,17 +139,30 @@ const READERS: ReadonlyMap<number, { bytes: number; read: (view: DataView, at: n
   [DATA_TYPE.uint64, { bytes: 8, read: (v, at) => Number(v.getBigUint64(at, true)) }],
 ]);
 
-/** What is known of a constant: all of its type, and its elements when they are few and in memory. */
+/**
+ * What is known of a constant: all of its type, and its elements when they are few and in memory. These are read when a
+ * rule first asks for them, so that a model whose weights are made on demand can be inferred without making them.
+ */
 export function constantOf(tensor: Initializer | undefined): Known {
   if (!tensor) return UNKNOWN;
   const type = { dtype: tensor.dataType, shape: tensor.dims };
-  const reader = READERS.get(tensor.dataType);
-  const shape = foldableShape(tensor.dims);
-  const total = shape?.reduce((a, b) => a * b, 1) ?? Number.POSITIVE_INFINITY;
-  if (!reader || (isFloat(tensor.dataType) && total > REAL_LIMIT) || total > FOLD_LIMIT) return type;
-  if (tensor.data.kind !== 'raw') return type;
-  const { bytes } = tensor.data;
-  if (bytes.byteLength < total * reader.bytes) return type;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return { ...type, value: Array.from({ length: total }, (_, i) => reader.read(view, i * reader.bytes)) };
+  const total = tensor.dims.reduce((a, b) => a * b, 1);
+  const limit = isFloat(tensor.dataType) ? REAL_LIMIT : FOLD_LIMIT;
+  if (total > limit || !READERS.has(tensor.dataType)) return type;
+  let value: readonly Dim[] | undefined;
+  return {
+    ...type,
+    get value() {
+      value ??= elementsOf(tensor, total);
+      return value;
+    },
+  };
+}
+
+function elementsOf({ dataType, data }: Initializer, total: number): readonly Dim[] | undefined {
+  const reader = READERS.get(dataType);
+  if (!reader || data.kind !== 'raw' || data.bytes.byteLength < total * reader.bytes) return undefined;
+  const { buffer, byteOffset, byteLength } = data.bytes;
+  const view = new DataView(buffer, byteOffset, byteLength);
+  return Array.from({ length: total }, (_, i) => reader.read(view, i * reader.bytes));
 }
