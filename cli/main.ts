@@ -4,12 +4,13 @@ import { EXIT_CODES, TierbedError } from '../base/errors.js';
 import { version } from '../base/paths.js';
 import type { RegisterCommand } from './command.js';
 import { register as cut } from './commands/cut.js';
+import { register as fetch } from './commands/fetch.js';
 import { register as inspect } from './commands/inspect.js';
 import { register as node } from './commands/node.js';
 import { register as run } from './commands/run.js';
 import { register as zoo } from './commands/zoo.js';
 
-const COMMANDS: readonly RegisterCommand[] = [run, inspect, cut, node, zoo];
+const COMMANDS: readonly RegisterCommand[] = [run, inspect, cut, zoo, fetch, node];
 
 const program = new Command('tierbed')
   .description('Measures which deployment strategy to ship: mobile, edge, cloud, or cut in two.')
