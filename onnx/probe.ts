@@ -159,7 +159,7 @@ function sizePairs(feeds: readonly Feed[]): [Sizes, Sizes][] {
   if (symbols.length === 0) return [[{}, {}]];
   const spread = (base: number, turn: number): Sizes =>
     Object.fromEntries(
-      symbols.map((symbol, i) => [symbol, batches.has(symbol) ? 2 + 2 * i + turn : base * (2 * i + 1 + turn)]),
+      symbols.map((symbol, i) => [symbol, batches.has(symbol) ? 2 + 2 * i + 5 * turn : base * (2 * i + 1 + turn)]),
     );
   // Symbols that the model calls by two names and yet takes to be equal.
   const equal = (size: number): Sizes => Object.fromEntries(symbols.map((symbol) => [symbol, size]));

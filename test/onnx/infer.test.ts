@@ -163,6 +163,14 @@ test('shape arithmetic is followed: heads split from a symbolic batch and sequen
   assert.deepEqual(values.get('inner')?.shape, ['batch', undefined]);
 });
 
+test('a slice of everything keeps a size that its expression could make negative', async () => {
+  const model = built(['N', 1, 'L'], (g, x) => {
+    const y = g.node('Conv', [x, g.weight('w', [2, 1, 9], () => new Float32Array(18))], {});
+    g.node('Slice', [y, g.int64([0]), g.int64([2 ** 40]), g.int64([2])], {}, 'y');
+  });
+  assert.deepEqual(await shapeOf(model), ['N', 2, 'L - 8']);
+});
+
 test('-1 in the target of an Expand is told apart from a symbol', async () => {
   const model = built(['N', 1, 4], (g, x) => {
     const shape = g.node('Shape', [x]);

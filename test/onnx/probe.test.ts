@@ -5,6 +5,7 @@ import test from 'node:test';
 import { GraphBuilder } from '../../onnx/build.js';
 import { inferValues } from '../../onnx/infer.js';
 import { DATA_TYPE, type Dim, type Model } from '../../onnx/model.js';
+import { dataDependentShapes } from '../../onnx/shapes/dependence.js';
 import { ruleFor } from '../../onnx/shapes/index.js';
 
 /** A model of one input `x`, whose last node is the output `y`. */
@@ -58,6 +59,20 @@ test('a shape that follows the data stays open, with the rank that a run gives',
   assert.deepEqual(values.get('some'), { dtype: DATA_TYPE.int64, shape: [2, undefined] });
   assert.deepEqual(values.get('y'), { dtype: DATA_TYPE.float32, shape: [undefined] });
   assert.deepEqual(values.get('all'), { dtype: DATA_TYPE.int64, shape: [2, 6] });
+});
+
+test('shapes that follow the data are told from those that follow shapes', () => {
+  const model = built(['N', 6], (g, x) => {
+    const shape = g.node('Shape', [x], {}, 'shape');
+    g.node('Reshape', [x, shape], {}, 'by-shape');
+    g.node('Reshape', [x, g.node('Cast', [g.node('ReduceSum', [x])], { to: 7 }, 'total')], {}, 'by-data');
+    g.node('NonZero', [g.node('ConstantOfShape', [shape])], {}, 'of-shape');
+    g.node('NonZero', [x], {}, 'of-data');
+    g.node('Range', [g.int64(0), g.node('Size', ['of-data']), g.int64(1)], {}, 'counted');
+    g.node('Relu', ['by-data'], {}, 'after');
+    g.node('Relu', ['by-shape'], {}, 'y');
+  });
+  assert.deepEqual([...dataDependentShapes(model)].sort(), ['after', 'by-data', 'counted', 'of-data']);
 });
 
 test('an operator without a rule whose shape follows the data shows it in two runs', async () => {

@@ -21,6 +21,16 @@ import {
 type Family = (r: Random) => OneNode;
 
 const CASES = 24;
+/** Families of many operators, or of many paths. */
+const MORE_CASES: Readonly<Record<string, number>> = {
+  'Slice by inputs': 120,
+  generated: 96,
+  rearranged: 72,
+  indexed: 72,
+  normalization: 72,
+  quantized: 72,
+  fused: 72,
+};
 
 function maybe<T>(r: Random, value: T): T | undefined {
   return r.integer(2) === 0 ? value : undefined;
@@ -607,7 +617,8 @@ for (const [name, family] of Object.entries(FAMILIES)) {
   test(`the rules for ${name} say what the runtime does`, async () => {
     const random = new Random(7).fork(name);
     let compared = 0;
-    for (let attempt = 0; compared < CASES && attempt < 6 * CASES; attempt++) {
+    const cases = MORE_CASES[name] ?? CASES;
+    for (let attempt = 0; compared < cases && attempt < 6 * cases; attempt++) {
       const node = family(random);
       const model = oneNodeModel(node);
       const real = await runTypes(model, feedsOf(node));
@@ -630,6 +641,6 @@ for (const [name, family] of Object.entries(FAMILIES)) {
         }
       }
     }
-    assert.ok(compared >= 20, `only ${compared} cases ran`);
+    assert.ok(compared >= 0.8 * cases, `only ${compared} cases ran`);
   });
 }
