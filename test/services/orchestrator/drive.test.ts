@@ -81,6 +81,19 @@ test('a bad item or a bad strategy fails in its rows and does not stop the run',
   assert.ok(failed.every((row) => row.error === (row.item === 'item 2' ? 'not a picture' : 'not supported')));
 });
 
+test('an item that fails under ever so many strategies does not stop the run', async () => {
+  const strategies = Array.from({ length: 30 }, (_, i) => ({ ...STRATEGIES[0], id: `${i}` }) as (typeof STRATEGIES)[0]);
+  const rule = { seed: 1, rounds: 2, workloads: [{ items: 4, strategies: strategies.map((_, i) => i) }] };
+  const { rows, options } = fake(4, 2, {
+    plan: drawPlan(rule),
+    strategies,
+    run: async (_, { id }) => (id === 'item 1' ? Promise.reject(new Error('not a picture')) : ANSWER),
+  });
+  await drive(options);
+  assert.equal(rows.filter((row) => row.status === 'failed').length, 60);
+  assert.equal(rows.length, 240);
+});
+
 test('a run in which everything fails is stopped', async () => {
   const { rows, options } = fake(50, 1, { run: () => Promise.reject(new Error('out of paper')) });
   await assert.rejects(drive(options), {

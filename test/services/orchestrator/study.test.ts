@@ -163,6 +163,13 @@ test('the resolved study is a study, and resolves to itself', () => {
   assert.equal(again.study.name, 'example');
 });
 
+test('the example of docs/study.md is valid, and shows every key there is', () => {
+  const document = readFileSync(join(packageRoot, 'docs', 'study.md'), 'utf8');
+  const example = /```yaml\n([\s\S]*?)```/.exec(document)?.[1] ?? '';
+  const { study } = parseStudy(example, 'docs/study.md');
+  assert.deepEqual(Object.keys(parse(example)).sort(), Object.keys(study).sort());
+});
+
 test('the studies of the project are valid', () => {
   const path = join(packageRoot, 'studies', 'quickstart.yaml');
   const { study } = parseStudy(readFileSync(path, 'utf8'), path);
