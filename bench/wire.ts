@@ -53,6 +53,21 @@ async function ask(sender: ChildProcess, question: Question): Promise<number> {
   return message.answer;
 }
 
+/** Runs the code of both processes often enough that it is compiled. */
+async function warmUp(sender: ChildProcess, links: OpenLinks): Promise<void> {
+  await ask(sender, { kind: 'open', addresses: addressesOf(links) });
+  for (const [bytes, times] of [
+    [10_000, 300],
+    [1_000_000, 30],
+    [10_000_000, 3],
+  ] as const) {
+    for (let i = 0; i < times; i++) {
+      for (const contender of CONTENDERS) await ask(sender, { kind: 'send', contender, bytes });
+    }
+  }
+  await ask(sender, { kind: 'close' });
+}
+
 async function measure(sender: ChildProcess, links: OpenLinks, cell: Cell): Promise<Row> {
   await links.set(link(cell));
   const withStock = stockMs(cell) <= MAX_CELL_MS;
@@ -125,6 +140,7 @@ try {
   const driver = LINK_DRIVERS.proxy;
   if (!driver) throw new Error('no proxy driver');
   links = await driver.open([link({ bytes: 0, rttMs: 0, rateMbps: 0 })], routes);
+  await warmUp(sender, links);
   const rows: Row[] = [];
   for (const [i, cell] of cells.entries()) {
     const name = `${cell.bytes / 1e6} MB, RTT ${cell.rttMs} ms, ${cell.rateMbps || 'unlimited'} Mbit/s`;

@@ -1,7 +1,6 @@
 import { Client, credentials } from '@grpc/grpc-js';
-import { DEFAULT_MAX_MESSAGE_BYTES, WINDOW_BYTES } from './limits.js';
-import { keepalive } from './options.js';
-import { unreachable } from './status.js';
+import { Http2Channel } from './http2-channel.js';
+import { DEFAULT_MAX_MESSAGE_BYTES } from './limits.js';
 import './quiet.js';
 
 export interface ConnectOptions {
@@ -23,27 +22,13 @@ export class RpcChannel {
   readonly maxMessageBytes: number;
   /** grpc-js's client; for the files of `calls/` only. */
   readonly client: Client;
+  readonly #channel: Http2Channel;
 
   constructor(address: string, options: ConnectOptions = {}) {
     this.address = address;
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
-    this.client = new Client(address, credentials.createInsecure(), {
-      'grpc-node.flow_control_window': WINDOW_BYTES,
-      'grpc.max_receive_message_length': this.maxMessageBytes,
-      'grpc.max_send_message_length': -1,
-      // A connection of its own, that no environment variable sends through a proxy, never dropped for being idle.
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.enable_http_proxy': 0,
-      'grpc.client_idle_timeout_ms': 0x7fffffff,
-      // A measured request is sent once; a node that comes back is found soon.
-      'grpc.enable_retries': 0,
-      'grpc.service_config_disable_resolution': 1,
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.min_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 1000,
-      'grpc.enable_channelz': 0,
-      ...keepalive,
-    });
+    this.#channel = new Http2Channel(address, this.maxMessageBytes);
+    this.client = new Client(address, credentials.createInsecure(), { channelOverride: this.#channel });
   }
 
   /**
@@ -52,12 +37,7 @@ export class RpcChannel {
    * @throws TierbedError `unavailable` when that takes longer than `withinMs`
    */
   waitForReady(withinMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.client.waitForReady(Date.now() + withinMs, (error) => {
-        if (error) reject(unreachable(this.address, `no connection within ${withinMs} ms`, error));
-        else resolve();
-      });
-    });
+    return this.#channel.connection.waitForReady(withinMs);
   }
 
   /** Ends the connection. Calls under way are cancelled. */

@@ -113,14 +113,14 @@ class MessageBuilder {
     this.#flush();
     if (!sending || (!stamp && !sending.onSent)) return new Gather(this.#parts);
     const encodeNs = process.hrtime.bigint() - started;
-    return new Gather(this.#parts, (message, copyStartedNs) => {
+    return new Gather(this.#parts, (end, bytes, copyStartedNs) => {
       const sentNs = process.hrtime.bigint();
       const serialiseNs = encodeNs + sentNs - copyStartedNs;
       if (stamp) {
-        writeDigits(message, SERIALISE_DIGITS_FROM_END, serialiseNs);
-        writeDigits(message, SENT_DIGITS_FROM_END, sentNs);
+        writeDigits(end, SERIALISE_DIGITS_FROM_END, serialiseNs);
+        writeDigits(end, SENT_DIGITS_FROM_END, sentNs);
       }
-      sending.onSent?.({ bytes: message.byteLength, serialiseNs, sentNs });
+      sending.onSent?.({ bytes, serialiseNs, sentNs });
     });
   }
 

@@ -3,28 +3,34 @@ import { createRequire } from 'node:module';
 /** Bytes that gRPC puts before each message: a flag and the length. */
 export const FRAME_HEADER_BYTES = 5;
 
-/** Gets a message's bytes where they were copied to, and when copying began. */
-export type OnCopied = (message: Uint8Array, startedNs: bigint) => void;
+/** Called when a message leaves: gets the part that holds its end, to write into, and when copying it began. */
+export type OnLeave = (end: Uint8Array, bytes: number, startedNs: bigint) => void;
 
 /**
  * A message in parts that lie where they are: its head, its tensors, its tail.
  *
- * grpc-js asks a serialised message for its length and copies it, once, behind the header of the frame that it allocates.
- * This does that copy from the parts, so that a tensor is copied exactly once on its way to the socket.
+ * Tierbed's client writes the parts to the HTTP/2 stream as they are. grpc-js's server asks a serialised message for its
+ * length and copies it, once, behind the header of the frame that it allocates: `copy` does that from the parts.
  */
 export class Gather {
   readonly parts: readonly Uint8Array[];
   readonly byteLength: number;
-  readonly #onCopied: OnCopied | undefined;
+  readonly #onLeave: OnLeave | undefined;
 
-  constructor(parts: readonly Uint8Array[], onCopied?: OnCopied) {
+  constructor(parts: readonly Uint8Array[], onLeave?: OnLeave) {
     this.parts = parts;
     this.byteLength = parts.reduce((sum, part) => sum + part.byteLength, 0);
-    this.#onCopied = onCopied;
+    this.#onLeave = onLeave;
   }
 
   get length(): number {
     return this.byteLength;
+  }
+
+  /** The parts, to be sent now. They must stay as they are until they were sent. */
+  take(): readonly Uint8Array[] {
+    this.#onLeave?.(this.parts.at(-1) ?? Buffer.alloc(0), this.byteLength, process.hrtime.bigint());
+    return this.parts;
   }
 
   /** Writes the message into `target` from `targetStart` on, as `Buffer.copy` does; returns the bytes written. */
@@ -35,22 +41,18 @@ export class Gather {
       target.set(part, at);
       at += part.byteLength;
     }
-    this.#onCopied?.(target.subarray(targetStart, at), started);
+    this.#onLeave?.(target.subarray(targetStart, at), this.byteLength, started);
     return at - targetStart;
   }
 
   /** The same message behind `head`, for a message that holds this one as its last field. */
   within(head: Uint8Array): Gather {
-    const onCopied = this.#onCopied;
-    return new Gather(
-      [head, ...this.parts],
-      onCopied && ((message, started) => onCopied(message.subarray(head.byteLength), started)),
-    );
+    return new Gather([head, ...this.parts], this.#onLeave);
   }
 }
 
 /**
- * The versions of grpc-js whose framing was seen to need `length`, `byteLength` and `copy` alone, on both sides.
+ * The versions of grpc-js whose framing was seen to need `byteLength` and `copy` alone.
  * With any other version messages are put together beforehand: one copy more, and nothing else to go wrong.
  */
 const GATHERING_VERSIONS = /^1\.14\./;

@@ -53,7 +53,7 @@ export function decoded<T>(result: Decoded<T>): T {
 }
 
 /**
- * Encodes a message for grpc-js.
+ * Encodes a message.
  *
  * @throws TierbedError `exhausted` when it is longer than `maxMessageBytes`, before anything of it is copied
  */
@@ -61,10 +61,15 @@ export function encodeWithin<T>(
   codec: MessageCodec<T>,
   message: T,
   maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES,
-): Buffer {
+): Gather | Buffer {
   const encoded = codec.encode(message);
   if (encoded.byteLength > maxMessageBytes) throw overLimit(encoded.byteLength, maxMessageBytes);
-  return toGrpc(encoded);
+  return encoded;
+}
+
+/** The same, as grpc-js's server takes it. */
+export function encodeForServer<T>(codec: MessageCodec<T>, message: T, maxMessageBytes: number): Buffer {
+  return toGrpc(encodeWithin(codec, message, maxMessageBytes));
 }
 
 /** The error of a message over the limit. */

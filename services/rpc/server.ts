@@ -3,8 +3,9 @@ import { ReflectionService } from '@grpc/reflection';
 import { messageOf, TierbedError } from '../../base/errors.js';
 import { Health, type ServingStatus } from './health.js';
 import { DEFAULT_MAX_MESSAGE_BYTES } from './limits.js';
-import { keepalive } from './options.js';
+import { KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS } from './options.js';
 import { loadProtoForReflection } from './protos.js';
+import { readInPlace } from './read-in-place.js';
 import type { RpcService } from './service.js';
 import { WideServer } from './wide-server.js';
 import './quiet.js';
@@ -43,7 +44,9 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     'grpc.max_send_message_length': -1,
     'grpc.enable_channelz': 0,
     'grpc.so_reuseport': 0,
-    ...keepalive,
+    'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    interceptors: [readInPlace(maxMessageBytes)],
   });
   const services = [...options.services, health.service];
   for (const service of services) addService(server, service, maxMessageBytes);

@@ -58,7 +58,7 @@ async function send<Request>(
 ): Promise<void> {
   for await (const request of requests) {
     if (settled.aborted) return;
-    if (!call.write(encodeWithin(method.request, request, maxMessageBytes))) await drained(call, settled);
+    if (!call.write(encodeWithin(method.request, request, maxMessageBytes) as Buffer)) await drained(call, settled);
   }
   call.end();
 }

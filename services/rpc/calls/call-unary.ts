@@ -16,7 +16,7 @@ export async function callUnary<Request, Response>(
   options: CallOptions = {},
 ): Promise<Response> {
   throwIfAborted(options.signal, method.path);
-  const encoded = encodeWithin(method.request, request, channel.maxMessageBytes);
+  const encoded = encodeWithin(method.request, request, channel.maxMessageBytes) as Buffer;
   const { signal, deadlineMs } = options;
   let call: ClientUnaryCall | undefined;
   const answer = new Promise<Decoded<Response>>((resolve, reject) => {

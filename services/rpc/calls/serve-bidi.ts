@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { handleBidiStreamingCall } from '@grpc/grpc-js';
-import { type Decoded, decoded, encodeWithin, type Handler, type Method } from '../method.js';
+import { type Decoded, decoded, encodeForServer, type Handler, type Method } from '../method.js';
 import type { ServedCall, ServerLimits } from '../service.js';
 import { toStatus } from '../status.js';
 import { contextOf } from './context.js';
@@ -21,9 +21,9 @@ export function serveBidi<Request, Response>(
       const context = contextOf(call);
       const answer = async (request: Decoded<Request>): Promise<Buffer> => {
         try {
-          return encodeWithin(method.response, await handler(decoded(request), context), maxMessageBytes);
+          return encodeForServer(method.response, await handler(decoded(request), context), maxMessageBytes);
         } catch (error) {
-          return encodeWithin(method.response, failed(error), maxMessageBytes);
+          return encodeForServer(method.response, failed(error), maxMessageBytes);
         }
       };
       try {

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { handleClientStreamingCall } from '@grpc/grpc-js';
-import { type Decoded, decoded, encodeWithin, type Handler, type Method } from '../method.js';
+import { type Decoded, decoded, encodeForServer, type Handler, type Method } from '../method.js';
 import type { ServedCall, ServerLimits } from '../service.js';
 import { toStatus } from '../status.js';
 import { contextOf } from './context.js';
@@ -18,7 +18,7 @@ export function serveClientStream<Request, Response>(
       let response: Buffer;
       try {
         const requests = requestsOf<Request>(call, context.signal);
-        response = encodeWithin(method.response, await handler(requests, context), maxMessageBytes);
+        response = encodeForServer(method.response, await handler(requests, context), maxMessageBytes);
       } catch (error) {
         context.answered();
         callback(toStatus(error));

@@ -1,5 +1,5 @@
 import type { handleServerStreamingCall } from '@grpc/grpc-js';
-import { type CallContext, type Decoded, decoded, encodeWithin, type Method } from '../method.js';
+import { type CallContext, type Decoded, decoded, encodeForServer, type Method } from '../method.js';
 import type { ServedCall, ServerLimits } from '../service.js';
 import { toStatus } from '../status.js';
 import { contextOf } from './context.js';
@@ -14,7 +14,7 @@ export function serveServerStream<Request, Response>(
     const handle: handleServerStreamingCall<Decoded<Request>, Buffer> = async (call) => {
       const context = contextOf(call);
       try {
-        const send = (response: Response) => call.write(encodeWithin(method.response, response, maxMessageBytes));
+        const send = (response: Response) => call.write(encodeForServer(method.response, response, maxMessageBytes));
         await handler(decoded(call.request), send, context);
         context.answered();
         call.end();

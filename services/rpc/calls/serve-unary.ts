@@ -1,5 +1,5 @@
 import type { handleUnaryCall } from '@grpc/grpc-js';
-import { type Decoded, decoded, encodeWithin, type Handler, type Method } from '../method.js';
+import { type Decoded, decoded, encodeForServer, type Handler, type Method } from '../method.js';
 import type { ServedCall, ServerLimits } from '../service.js';
 import { toStatus } from '../status.js';
 import { contextOf } from './context.js';
@@ -15,7 +15,7 @@ export function serveUnary<Request, Response>(
       const context = contextOf(call);
       let response: Buffer;
       try {
-        response = encodeWithin(method.response, await handler(decoded(call.request), context), maxMessageBytes);
+        response = encodeForServer(method.response, await handler(decoded(call.request), context), maxMessageBytes);
       } catch (error) {
         context.answered();
         callback(toStatus(error));

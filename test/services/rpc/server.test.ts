@@ -8,6 +8,7 @@ import { TierbedError } from '../../../base/errors.js';
 import { denseTensor } from '../../../onnx/tensor.js';
 import { connect, InferenceClient, type RpcChannel } from '../../../services/rpc/client.js';
 import { decodeStreamResponse, encodeInferRequest } from '../../../services/rpc/codec.js';
+import { FrameDecoder } from '../../../services/rpc/frame-decoder.js';
 import { Gather, gathers } from '../../../services/rpc/gather.js';
 import { modelStreamInfer } from '../../../services/rpc/inference.js';
 import { WINDOW_BYTES } from '../../../services/rpc/limits.js';
@@ -172,13 +173,18 @@ describe('inference', () => {
     assert.ok(!times.includes(undefined));
   });
 
-  it('copies a tensor once on its way out, into the frame, and gives the receiver an aligned view', async () => {
+  it('copies no request, an answer once, into its frame, and gives the receiver an aligned view', async () => {
     assert.ok(gathers, 'this grpc-js has not been seen to take messages in parts: check services/rpc/gather.ts');
     const copies: { at: number; frameBytes: number }[] = [];
-    const original = Gather.prototype.copy;
+    const taken: (readonly Uint8Array[])[] = [];
+    const { copy, take } = Gather.prototype;
     Gather.prototype.copy = function (target, at) {
       copies.push({ at: at ?? 0, frameBytes: target.byteLength - this.byteLength });
-      return original.call(this, target, at);
+      return copy.call(this, target, at);
+    };
+    Gather.prototype.take = function () {
+      taken.push(this.parts);
+      return take.call(this);
     };
     try {
       let view: Uint8Array | undefined;
@@ -188,16 +194,35 @@ describe('inference', () => {
           return echo(message);
         },
       });
-      const answer = await client(address).infer(request(50_000));
-      // One frame each way: five bytes of header and the message, which is copied once, behind the header.
-      assert.deepEqual(copies, [
-        { at: 5, frameBytes: 5 },
-        { at: 5, frameBytes: 5 },
-      ]);
-      for (const bytes of [view, answer.outputs[0]?.tensor.data as Uint8Array])
+      const asked = request(50_000);
+      const answer = await client(address).infer(asked);
+      assert.equal(taken.length, 1);
+      assert.ok(taken[0]?.includes(asked.inputs[0]?.tensor.data as Uint8Array), 'the tensor itself is sent');
+      // grpc-js's server makes one frame: five bytes of header and the message, copied once, behind the header.
+      assert.deepEqual(copies, [{ at: 5, frameBytes: 5 }]);
+      for (const bytes of [view, answer.outputs[0]?.tensor.data as Uint8Array]) {
         assert.equal((bytes?.byteOffset ?? 1) % 8, 0);
+      }
     } finally {
-      Gather.prototype.copy = original;
+      Object.assign(Gather.prototype, { copy, take });
+    }
+  });
+
+  it('reads a message straight into its buffer', async () => {
+    const writes: number[] = [];
+    const { write } = FrameDecoder.prototype;
+    FrameDecoder.prototype.write = function (data) {
+      const frames = write.call(this, data);
+      writes.push(...frames.map((frame) => frame.length));
+      return frames;
+    };
+    try {
+      const { address } = await started({ modelInfer: () => echo(request(1)) });
+      await client(address).infer(request(300_000));
+      assert.equal(writes.length, 2, 'one message on the server, one on the client');
+      assert.ok((writes[0] ?? 0) > 300_000, 'grpc-js’s server call no longer uses the decoder: see read-in-place.ts');
+    } finally {
+      FrameDecoder.prototype.write = write;
     }
   });
 
