@@ -84,7 +84,8 @@ async function buildInto(
     if (other && !signal?.aborted) return other;
     throw explained(error);
   } finally {
-    await rm(beside, { recursive: true, force: true });
+    // Where it fails, what went wrong before is what there is to say.
+    await rm(beside, { recursive: true, force: true }).catch(() => {});
   }
 }
 
