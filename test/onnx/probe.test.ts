@@ -85,6 +85,27 @@ test('an operator without a rule whose shape follows the data shows it in two ru
   assert.deepEqual(values.get('index'), { dtype: DATA_TYPE.int64, shape: [8] });
 });
 
+test('what rules know in part is kept where a run cannot tell it', async () => {
+  const model = built(['N', 6], (g, x) => {
+    const square = g.node('MatMul', [g.node('Transpose', [x], { perm: [1, 0] }), x]);
+    const odd = g.node('Inverse', [g.node('Add', [square, g.node('EyeLike', [square])])], {}, { domain: NO_RULE });
+    g.node('Gemm', [g.node('Concat', [x, x], { axis: 0 }), odd], {}, 'y');
+  });
+  withoutRule(model);
+  assert.deepEqual((await inferValues(model, { probe: false })).get('y')?.shape, ['2*N', undefined]);
+  assert.deepEqual((await inferValues(model)).get('y')?.shape, ['2*N', 6]);
+});
+
+test('a count of positive elements is not taken for a size', async () => {
+  const model = built([8], (g, x) => {
+    const positive = g.node('Cast', [g.node('Greater', [x, g.float32(0)])], { to: 7 });
+    const pads = g.node('Concat', [g.int64([0]), g.node('ReduceSum', [positive], { keepdims: 1 })], { axis: 0 });
+    g.node('Pad', [x, pads], {}, { name: 'y', domain: NO_RULE });
+  });
+  withoutRule(model);
+  assert.deepEqual((await inferValues(model)).get('y'), { dtype: DATA_TYPE.float32, shape: [undefined] });
+});
+
 test('a sequence is no tensor, and does not keep the others from being measured', async () => {
   const model = built(['N', 8], (g, x) => {
     const sequence = g.node('SplitToSequence', [x, g.int64(4)], { axis: 1 }, 'sequence');

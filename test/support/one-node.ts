@@ -139,6 +139,15 @@ export async function runTypes(
   model: Model,
   feeds: Readonly<Record<string, Feed>>,
 ): Promise<Map<string, RunType> | undefined> {
+  const results = await runModel(model, feeds);
+  return results && new Map([...results].map(([name, { dtype, shape }]) => [name, { dtype, shape }]));
+}
+
+/** The outputs of a model, elements as numbers; undefined when the runtime refuses the model or the inputs. */
+export async function runModel(
+  model: Model,
+  feeds: Readonly<Record<string, Feed>>,
+): Promise<Map<string, RunType & { readonly elements: readonly number[] }> | undefined> {
   let session: InferenceSession | undefined;
   try {
     session = await InferenceSession.create(encodeModel(model), {
@@ -150,11 +159,12 @@ export async function runTypes(
       return [name, new Tensor(feed.dtype as 'float32', dataOf(feed) as Float32Array, feed.shape)] as const;
     });
     const results = await session.run(Object.fromEntries(tensors));
-    const types = new Map<string, RunType>();
-    for (const [name, tensor] of Object.entries(results)) {
-      types.set(name, { dtype: DATA_TYPE[tensor.type as DType], shape: tensor.dims });
-    }
-    return types;
+    return new Map(
+      Object.entries(results).map(([name, { type, dims, data }]) => {
+        const elements = Array.from(data as ArrayLike<number | bigint>, Number);
+        return [name, { dtype: DATA_TYPE[type as DType], shape: dims, elements }];
+      }),
+    );
   } catch (error) {
     if (process.env.TIERBED_TEST_VERBOSE) console.error(String(error));
     return undefined;
