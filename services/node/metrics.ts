@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ErrorKind } from '../../base/errors.js';
 import type { HopRecord } from './hops.js';
 
 /** The parts of a request's time on this node, as the label `part` has them. */
@@ -95,8 +96,8 @@ export class NodeMetrics {
     }).set({ version: info.version, engine: info.engine }, 1);
   }
 
-  /** Counts a request that is through; `status` is `ok` or an ErrorKind. */
-  request(status: string, totalNs: number, hop: HopRecord): void {
+  /** Counts a request that is through. */
+  request(status: 'ok' | ErrorKind, totalNs: number, hop: HopRecord): void {
     this.#requests.inc({ status });
     this.#seconds.observe(totalNs / 1e9);
     if (status !== 'ok') return;

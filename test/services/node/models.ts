@@ -29,6 +29,22 @@ export function identity(dtype: DType): Uint8Array {
   );
 }
 
+/** `y` [128] of `x` [N, 64]: runs for N = 2 alone, which its shapes do not say. */
+export function reshape(): Uint8Array {
+  const shape = join(
+    varintField(1, 1),
+    varintField(2, DATA_TYPE.int64),
+    text(8, 's'),
+    bytes(9, new Uint8Array(new BigInt64Array([128n]).buffer)),
+  );
+  return model(
+    [node('Reshape', ['x', 's'], ['y'])],
+    [shape],
+    [valueInfo('x', 'float32', ['N', 64])],
+    [valueInfo('y', 'float32', ['M'])],
+  );
+}
+
 /** Multiplies a 256x256 matrix by itself `n` times, n an int64 input: runs for as long as a test wants it to. */
 export function busy(): Uint8Array {
   const body = graph(

@@ -6,7 +6,14 @@ import { WorkQueue } from '../../../services/node/queue.js';
 /** A task that ends when it is told to, and whether it has begun. */
 function task(value = 'done') {
   const { promise, resolve } = deferred<string>();
-  const held = { begun: false, end: () => resolve(value), run: () => ((held.begun = true), promise) };
+  const held = {
+    begun: false,
+    end: () => resolve(value),
+    run: () => {
+      held.begun = true;
+      return promise;
+    },
+  };
   return held;
 }
 

@@ -188,7 +188,8 @@ test('an inference thread that dies fails what it had, and another takes over', 
   await infer('a');
   await assert.rejects(infer('die'), { kind: 'internal', message: /inference thread died/ });
   const answer = await infer('c');
-  assert.equal(Buffer.from((answer.outputs[0]?.tensor.data as Uint8Array[])[0] as Uint8Array).toString(), 'c');
+  const texts = answer.outputs[0]?.tensor.data as Uint8Array[];
+  assert.equal(Buffer.from(texts[0] as Uint8Array).toString(), 'c');
   assert.match(await (await fetch(`http://${node.metricsAddress}/metrics`)).text(), /worker_deaths_total\S* 1/);
 });
 

@@ -45,5 +45,6 @@ test('strings go the same ways', () => {
     { name: 'item', tensor: { dtype: 'string', shape: [2], data: [picture, new Uint8Array([1])] } },
   ]);
   assert.ok(transfer.includes(picture.buffer));
-  assert.deepEqual((tensors[0]?.tensor.data as Uint8Array[])[1], new Uint8Array([1]));
+  const items = tensors[0]?.tensor.data as Uint8Array[];
+  assert.deepEqual(items[1], new Uint8Array([1]));
 });
