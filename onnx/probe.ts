@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { Random } from '../base/random.js';
+import { isInteger } from './fold.js';
 import { DATA_TYPE, type Dim, dtypeOf, type Model } from './model.js';
 import type { Known } from './shapes/context.js';
 import { dataDependentShapes } from './shapes/dependence.js';
@@ -15,7 +16,7 @@ interface Feed {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly (number | string)[];
-  /** Numbers that the graph compares this input with, such as the sample rates that it knows. */
+  /** Numbers that the graph compares this input with, if it is one integer: such as the sample rates that it knows. */
   readonly compared: readonly number[];
 }
 
@@ -130,7 +131,9 @@ function feedsOf(model: Model, dims: Sizes, known: ReadonlyMap<string, Known>): 
       if (dim === undefined) return `\u0000${name}\u0000${axis}`;
       return typeof dim === 'string' && Object.hasOwn(dims, dim) ? (dims[dim] as number) : dim;
     });
-    feeds.push({ name, dtype, shape, compared: comparedWith(model, name, known) });
+    // Reals and lists stay free to vary.
+    const single = isInteger(type.elemType) && shape.every((dim) => dim === 1);
+    feeds.push({ name, dtype, shape, compared: single ? comparedWith(model, name, known) : [] });
   }
   return feeds;
 }
@@ -145,7 +148,7 @@ function comparedWith(model: Model, name: string, known: ReadonlyMap<string, Kno
     } else if (['Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual'].includes(node.opType)) {
       for (const input of node.inputs) {
         const value = known.get(input)?.value;
-        if (value?.length === 1 && typeof value[0] === 'number') found.push(value[0]);
+        if (value?.length === 1 && Number.isInteger(value[0])) found.push(value[0] as number);
       }
     }
   }
@@ -281,12 +284,11 @@ function fill(feed: Feed, count: number, filling: Filling, random: Random) {
   if (array instanceof BigInt64Array || array instanceof BigUint64Array) {
     return array.fill(BigInt(compared ?? filling.integer));
   }
-  if (compared !== undefined && feed.dtype !== 'float16') return array.fill(compared);
   if (array instanceof Float32Array) return random.fillUniform(array, filling.low, 1);
   if (array instanceof Float64Array) return array.map(() => random.uniform(filling.low, 1));
   // Half-precision numbers by their bits: 1.0 to 1.99.
   if (feed.dtype === 'float16') return array.map(() => 0x3c00 + random.integer(0x400));
-  return array.fill(filling.integer);
+  return array.fill(compared ?? filling.integer);
 }
 
 /** What all runs say of each tensor. */
