@@ -10,6 +10,9 @@ const IR_VERSIONS = { min: 3, max: 13 } as const;
 /** The newest version of ai.onnx that ONNX Runtime 1.30 knows. */
 const MAX_OPSET = 26;
 
+/** Far beyond what exporters write, and far from what the stack holds. */
+const MAX_CALL_DEPTH = 500;
+
 /** Both names of the default domain. */
 const isDefaultDomain = (domain: string): boolean => domain === '' || domain === 'ai.onnx';
 
@@ -95,6 +98,7 @@ class Check {
       const key = functionKey(f);
       if (done.has(key)) return;
       if (open.has(key)) throw this.#invalid(`function ${key} calls itself`, 'export the model without recursion');
+      if (open.size >= MAX_CALL_DEPTH) throw this.#invalid(`functions call one another over ${MAX_CALL_DEPTH} deep`);
       open.add(key);
       this.#functionBody(f);
       for (const callee of calls(f.nodes)) {

@@ -89,6 +89,8 @@ function parse(bytes: Uint8Array, file: string): WireModel {
   }
 }
 
+const EXPORT_AGAIN = 'export or fetch the model again: this file is damaged';
+
 /** Turns messages into plain data; knows the file, and the node at hand, for messages. */
 class Decoder {
   readonly #file: string;
@@ -227,22 +229,26 @@ class Decoder {
     const shape = `[${dims.join(', ')}]`;
     const elements = elementCount(dims);
     if (!dims.every((d) => Number.isSafeInteger(d) && d >= 0) || !Number.isSafeInteger(elements)) {
-      throw new TierbedError('invalid', `${where} has the impossible dims ${shape}`);
+      throw new TierbedError('invalid', `${where} has the impossible dims ${shape}`, { fix: EXPORT_AGAIN });
     }
     if (wire.segment) {
       throw new TierbedError('invalid', `${where} is stored in segments, which no version of ONNX finished`, {
-        fix: 'export the model again',
+        fix: EXPORT_AGAIN,
       });
     }
     if (dataType === DATA_TYPE.string) {
       const values = wire.stringData ?? [];
       if (values.length === elements) return { kind: 'strings', values };
-      throw new TierbedError('invalid', `${where} ${shape} takes ${elements} strings, the file has ${values.length}`);
+      throw new TierbedError('invalid', `${where} ${shape} takes ${elements} strings, the file has ${values.length}`, {
+        fix: EXPORT_AGAIN,
+      });
     }
     const needed = rawBytes(dataType, elements);
     if (wire.dataLocation === EXTERNAL_LOCATION) {
       if (needed === undefined) {
-        throw new TierbedError('invalid', `${where} has the unknown element ${dataTypeName(dataType)}`);
+        throw new TierbedError('invalid', `${where} has the unknown element ${dataTypeName(dataType)}`, {
+          fix: 'convert it to an element type of ONNX IR version 12 or older',
+        });
       }
       return this.#external(wire, where, needed);
     }
@@ -252,7 +258,7 @@ class Decoder {
       throw new TierbedError(
         'invalid',
         `${where} ${dataTypeName(dataType)} ${shape} takes ${needed} bytes, the file has ${bytes.byteLength}`,
-        { fix: 'export the model again: its dims and its data do not belong together' },
+        { fix: EXPORT_AGAIN },
       );
     }
     return { kind: 'raw', bytes };

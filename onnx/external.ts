@@ -31,10 +31,14 @@ export function resolveExternal(
   const { location, offset, length } = reference;
   const path = pathInside(location, dir, where);
   if (!Number.isSafeInteger(offset) || offset < 0) {
-    throw new TierbedError('invalid', `${where}: external data has the offset ${offset}`);
+    throw new TierbedError('invalid', `${where}: external data has the offset ${offset}`, {
+      fix: 'export the model again',
+    });
   }
   if (length !== undefined && length !== neededBytes) {
-    throw new TierbedError('invalid', `${where}: external data has ${length} bytes, the tensor takes ${neededBytes}`);
+    throw new TierbedError('invalid', `${where}: external data has ${length} bytes, the tensor takes ${neededBytes}`, {
+      fix: 'export the model again: its dims and its data do not belong together',
+    });
   }
   const { size } = statSync(path);
   if (offset + neededBytes > size) {
