@@ -30,6 +30,7 @@ const MORE_CASES: Readonly<Record<string, number>> = {
   normalization: 72,
   quantized: 72,
   fused: 72,
+  seldom: 120,
 };
 
 function maybe<T>(r: Random, value: T): T | undefined {
@@ -521,6 +522,71 @@ const fused: Family = (r) => {
   ]);
 };
 
+const seldom: Family = (r) => {
+  const [m, n, k, b] = shape(r, 4) as [number, number, number, number];
+  const domain = 'com.microsoft';
+  const one: Feed = { dtype: 'float32', shape: [], constant: true };
+  const zero = typed('uint8', [], true);
+  const size: Feed = { dtype: 'int64', shape: [], value: [m + 2], constant: true };
+  const ids: Feed = { dtype: 'int32', shape: [b, m] };
+  return r.pick<OneNode>([
+    {
+      op: 'RoiAlign',
+      inputs: [real([1, b, 6, 6]), real([n, 4]), typed('int64', [n])],
+      attributes: { output_height: m, output_width: maybe(r, k) },
+    },
+    {
+      op: 'MaxRoiPool',
+      inputs: [real([2, b, 6, 6]), { ...real([n, 5]), value: [0] }],
+      attributes: { pooled_shape: [m, k] },
+    },
+    { op: 'Det', inputs: [real([...shape(r, draw(r, 0, 2)), m, m])] },
+    { op: 'Multinomial', opset: 15, inputs: [real([b, n])], attributes: { sample_size: k, dtype: r.pick([6, 7]) } },
+    { op: r.pick(['HannWindow', 'BlackmanWindow']), inputs: [size], attributes: { output_datatype: maybe(r, 11) } },
+    { op: r.pick(['IsNaN', 'IsInf']), inputs: [real([b, n])] },
+    { op: 'CastLike', inputs: [real([b, n]), typed('int64', [1])] },
+    { op: r.pick(['LpNormalization', 'Hardmax', 'Softsign', 'Celu', 'Selu', 'Elu']), inputs: [real([b, n])] },
+    { op: 'MeanVarianceNormalization', inputs: [real([b, n, m, k])] },
+    { op: 'BitShift', inputs: [typed('uint8', [b, n]), typed('uint8', [n])], attributes: { direction: 'LEFT' } },
+    { op: 'MatMulIntegerToFloat', domain, inputs: [typed('uint8', [b, m, k]), typed('uint8', [k, n]), one, one] },
+    { op: 'DynamicQuantizeMatMul', domain, inputs: [real([b, m, k]), typed('uint8', [k, n], true), one] },
+    {
+      op: 'QGemm',
+      domain,
+      inputs: [
+        ...[typed('uint8', [m, k]), one, zero, typed('uint8', [n, k], true), one, zero, undefined],
+        ...(r.integer(2) === 0 ? [] : [one, zero]),
+      ],
+      attributes: { transB: 1 },
+    },
+    {
+      op: 'QLinearAveragePool',
+      domain,
+      inputs: [typed('uint8', [1, b, 7, 9]), one, zero, one, zero],
+      attributes: { kernel_shape: [2, 3], strides: draws(r, 2, 1, 3), ceil_mode: draw(r, 0, 1) },
+    },
+    {
+      op: 'MultiHeadAttention',
+      domain,
+      inputs: [real([b, m, 8]), real([b, n, 8]), real([b, n, 4 * k])],
+      attributes: { num_heads: 2 },
+    },
+    {
+      op: 'EmbedLayerNormalization',
+      domain,
+      inputs: [ids, ids, real([9, 4]), real([9, 4]), real([9, 4]), real([4]), real([4])],
+      outputs: 2,
+    },
+    { op: 'SkipSimplifiedLayerNormalization', domain, inputs: [real([b, m, 4]), real([b, m, 4]), real([4])] },
+    {
+      op: 'MatMulNBits',
+      domain,
+      inputs: [real([b, m, 32]), typed('uint8', [n, 1, 16], true), { ...real([n]), constant: true }],
+      attributes: { K: 32, N: n, bits: 4, block_size: 32 },
+    },
+  ]);
+};
+
 const UNARY = [
   'Relu',
   'Sigmoid',
@@ -593,6 +659,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   generated,
   quantized,
   fused,
+  seldom,
 };
 
 /** Names for dimensions: sometimes one symbol for equal sizes, sometimes a symbol for each dimension. */
