@@ -367,3 +367,31 @@ test('a size below nothing is no size', async () => {
   assert.deepEqual(await shapeOf(model, 'y', { L: 12 }), ['N', 2, 4]);
   assert.deepEqual(await shapeOf(model, 'y', { L: 3 }), ['N', 2, undefined]);
 });
+
+test('a Scan gives its states and, along the axis asked for, as many results as it takes turns', async () => {
+  const body = branch('body', (g) => {
+    g.input('sum_in', 'float32', [4]);
+    g.input('row', 'float32', [4]);
+    g.output(g.node('Add', ['sum_in', 'row'], {}, 'sum_out'), 'float32');
+    g.output(g.node('Concat', ['row', 'sum_in'], { axis: 0 }, 'both'), 'float32');
+  });
+  const model = built([4, 'T'], (g, x) => {
+    g.node('Relu', [x], {}, 'y');
+    g.float32([0, 0, 0, 0]);
+  });
+  const zeros = model.graph.initializers[0]?.name as string;
+  for (const [axis, want] of [
+    [0, ['T', 8]],
+    [-1, [8, 'T']],
+  ] as const) {
+    const attributes = { body, num_scan_inputs: 1, scan_input_axes: [1], scan_output_axes: [axis] };
+    const scanned = withNode(model, node('Scan', [zeros, 'y'], ['sum', 'rows'], attributes));
+    const values = await inferValues(scanned, { probe: false });
+    assert.deepEqual(values.get('sum')?.shape, [4]);
+    assert.deepEqual(values.get('rows')?.shape, want);
+    const real = await runTypes(exposed(scanned), { x: { dtype: 'float32', shape: [4, 7] } });
+    assert.ok(real);
+    const { known, total } = check(values, real, { T: 7 });
+    assert.equal(known, total);
+  }
+});
