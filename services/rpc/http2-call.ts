@@ -114,7 +114,6 @@ export class Http2Call implements Call {
       this.#ended = true;
       this.#report();
     });
-    if (this.#reads === 0) stream.pause();
     for (const run of this.#waiting.splice(0)) run();
   }
 
@@ -156,7 +155,8 @@ export class Http2Call implements Call {
       return;
     }
     this.#deliver();
-    if (this.#reads === 0) this.#stream?.pause();
+    // A stream that nobody reads is held back; one that has no message waiting must go on, or its end is never seen.
+    if (this.#messages.length > 0) this.#stream?.pause();
   }
 
   #deliver(): void {

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import { describe, it, type TestContext } from 'node:test';
+import { connect, InferenceClient } from '../../../services/rpc/client.js';
+import { startEcho } from './echo.js';
+
+function client(t: TestContext, address: string): InferenceClient {
+  const channel = connect(address);
+  t.after(() => channel.close());
+  return new InferenceClient(channel);
+}
+
+async function listening(t: TestContext, server: net.Server): Promise<string> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+}
+
+describe('a channel', () => {
+  it('connects again after its peer was restarted', async (t) => {
+    const first = await startEcho();
+    const calls = client(t, first.address);
+    assert.equal(await calls.live(), true);
+    await first.close(0);
+    await assert.rejects(calls.live(), { kind: 'unavailable' });
+    const second = await startEcho({}, { port: first.port });
+    t.after(() => second.close(0));
+    await calls.channel.waitForReady(5000);
+    assert.equal(await calls.live(), true);
+  });
+
+  it('waits for a peer that starts later', async (t) => {
+    const placeholder = await startEcho();
+    await placeholder.close(0);
+    const calls = client(t, placeholder.address);
+    const ready = calls.channel.waitForReady(10_000);
+    const server = await startEcho({}, { port: placeholder.port });
+    t.after(() => server.close(0));
+    await ready;
+    assert.equal(await calls.live(), true);
+  });
+
+  it('uses one connection for calls at the same time', async (t) => {
+    let connections = 0;
+    const server = await startEcho();
+    t.after(() => server.close(0));
+    const address = await listening(
+      t,
+      net.createServer((socket) => {
+        connections++;
+        const onward = net.connect(server.port, '127.0.0.1');
+        for (const end of [socket, onward]) end.on('error', () => {});
+        socket.pipe(onward).pipe(socket);
+      }),
+    );
+    const calls = client(t, address);
+    await Promise.all(Array.from({ length: 20 }, () => calls.live()));
+    await calls.live();
+    assert.equal(connections, 1);
+  });
+
+  it('does not wait longer than it is told for a peer that says nothing', async (t) => {
+    const sockets: net.Socket[] = [];
+    const address = await listening(
+      t,
+      net.createServer((socket) => sockets.push(socket.on('error', () => {}))),
+    );
+    t.after(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    const calls = client(t, address);
+    await assert.rejects(calls.channel.waitForReady(60), { kind: 'unavailable', message: /within 60 ms/ });
+    await assert.rejects(calls.live({ deadlineMs: Date.now() + 60 }), { kind: 'timeout' });
+    const controller = new AbortController();
+    const call = calls.live({ signal: controller.signal });
+    controller.abort();
+    await assert.rejects(call, { kind: 'cancelled' });
+  });
+
+  it('says so of a peer that is no gRPC server', async (t) => {
+    const address = await listening(
+      t,
+      http.createServer((_, response) => response.end('hello')),
+    );
+    await assert.rejects(client(t, address).live(), {
+      kind: 'unavailable',
+      message: new RegExp(`cannot reach ${address}`),
+    });
+  });
+
+  it('makes no calls once it is closed', async (t) => {
+    const server = await startEcho();
+    t.after(() => server.close(0));
+    const calls = client(t, server.address);
+    assert.equal(await calls.live(), true);
+    calls.channel.close();
+    await assert.rejects(calls.live(), { kind: 'unavailable', message: /closed/ });
+  });
+
+  it('does not keep its process alive', async (t) => {
+    const server = await startEcho();
+    t.after(() => server.close(0));
+    const child = fork(new URL('./idle-child.js', import.meta.url), [server.address], { stdio: 'inherit' });
+    t.after(() => child.kill());
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0);
+  });
+});
