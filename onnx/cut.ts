@@ -74,32 +74,37 @@ export function visitCuts(
   }
 }
 
-/**
- * The nodes through which every path goes: those that depend on all before them in the order, and that all behind depend
- * on. In Kahn's algorithm such a node is ready while no other is, forwards and backwards.
- */
+/** The nodes through which every path goes: each other node depends on them or is one that they depend on. */
 function bottlenecks(graph: CutGraph): boolean[] {
-  const forwards = readyAlone(graph.before, graph.behind);
-  const backwards = readyAlone(graph.behind, graph.before);
-  return forwards.map((alone, rank) => alone && backwards[rank] === true);
+  const behind = countedWhenAlone(graph.before, graph.behind);
+  const before = countedWhenAlone(graph.behind, graph.before);
+  return behind.map((count, rank) => count + (before[rank] as number) === behind.length - 1);
 }
 
-function readyAlone(before: readonly (readonly number[])[], behind: readonly (readonly number[])[]): boolean[] {
+/**
+ * Kahn's algorithm, and for each node that is the only one ready how many nodes are left: all of these depend on it. NaN
+ * for nodes that are ready together with others.
+ */
+function countedWhenAlone(
+  before: readonly (readonly number[])[],
+  behind: readonly (readonly number[])[],
+): readonly number[] {
   const waitingFor = before.map((list) => list.length);
-  const alone = before.map(() => false);
+  const left = before.map(() => Number.NaN);
   const queue = waitingFor.flatMap((n, rank) => (n === 0 ? [rank] : []));
-  if (queue.length === 1) alone[queue[0] as number] = true;
+  // Whether the node at the head became ready while no other was.
+  let alone = queue.length === 1;
   for (let head = 0; head < queue.length; head++) {
     const rank = queue[head] as number;
-    const rest = queue.length - head - 1;
-    if (rest > 0) alone[rank] = false;
+    const last = head === queue.length - 1;
+    if (alone && last) left[rank] = before.length - head - 1;
     for (const next of behind[rank] ?? []) {
       waitingFor[next] = (waitingFor[next] as number) - 1;
       if (waitingFor[next] === 0) queue.push(next);
     }
-    if (rest === 0 && queue.length - head - 1 === 1) alone[queue[head + 1] as number] = true;
+    alone = last && queue.length === head + 2;
   }
-  return alone;
+  return left;
 }
 
 /** One place in a section: per node of it, whether it is before the cut. */
