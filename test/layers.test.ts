@@ -10,7 +10,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   proto: ['base'],
   onnx: ['base', 'proto'],
   workloads: ['base', 'onnx'],
-  operators: ['base', 'onnx'],
+  operators: ['base', 'onnx', 'workloads'], // an operator that calibrates or trains is given the workload's data
   analysis: ['base'],
   services: ['base', 'proto', 'onnx', 'workloads', 'operators', 'analysis'],
   cli: ['base', 'onnx', 'workloads', 'operators', 'analysis', 'services'],
