@@ -1,3 +1,4 @@
+import { TierbedError } from '../base/errors.js';
 import { constantOf } from './fold.js';
 import type { Dim, Graph, Model, Node, ValueInfo } from './model.js';
 import { probeValues } from './probe.js';
@@ -30,6 +31,8 @@ export interface InferOptions {
  * The rules of `onnx/shapes/` go first and follow shape arithmetic through the graph. What they leave open is taken from
  * runs of the model with its inner tensors exposed; type and rank at last from what the model's file declares. A tensor of which
  * not even type and rank are known, or that is no tensor (a sequence), is not in the map. A symbol stands for at least 1.
+ *
+ * @throws TierbedError `invalid` for a model whose functions and loops unfold into hundreds of thousands of nodes
  */
 export async function inferValues(model: Model, options: InferOptions = {}): Promise<ReadonlyMap<string, TensorType>> {
   const dims = options.dims ?? {};
@@ -142,7 +145,17 @@ export function inferKnown(
     return graph.outputs.map((output) => lookup(scope, output.name) ?? UNKNOWN);
   };
 
+  let inferred = 0;
   const inferNode = (node: Node, scope: Scope, opsets: Opsets): readonly Known[] => {
+    if (++inferred > NODE_LIMIT) {
+      throw new TierbedError(
+        'invalid',
+        `the model stands for over ${NODE_LIMIT} nodes once its functions are written out`,
+        {
+          fix: 'export the model with its functions and loops written out less deep',
+        },
+      );
+    }
     const rule = ruleFor(node);
     if (!rule) return [];
     const inputs = node.inputs.map((name) => (name === '' ? undefined : (lookup(scope, name) ?? UNKNOWN)));
@@ -160,6 +173,9 @@ type Opsets = ReadonlyMap<string, number>;
 function opsetsOf({ opsetImport }: Pick<Model, 'opsetImport'>): Opsets {
   return new Map(opsetImport.map(({ domain, version }) => [plainDomain(domain), version]));
 }
+
+/** Functions that call functions, and loops in loops, can make a small file stand for any number of nodes. */
+const NODE_LIMIT = 200_000;
 
 /** The tensors visible in a graph: its own, and those of the graphs around it. */
 type Scope = { readonly values: Map<string, Known>; readonly outer: Scope } | undefined;

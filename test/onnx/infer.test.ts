@@ -395,3 +395,32 @@ test('a Scan gives its states and, along the axis asked for, as many results as 
     assert.equal(known, total);
   }
 });
+
+test('functions that unfold without end are refused', async () => {
+  const functionOf = (depth: number) => ({
+    name: `F${depth}`,
+    domain: 'local',
+    overload: '',
+    inputs: ['a'],
+    outputs: ['out'],
+    attributes: [],
+    attributeProtos: [],
+    opsetImport: [{ domain: '', version: 17 }],
+    nodes:
+      depth === 0
+        ? [node('Relu', ['a'], ['out'])]
+        : [['a', 'middle'] as const, ['middle', 'out'] as const].map(([from, to]) => {
+            return { ...node(`F${depth - 1}`, [from], [to]), domain: 'local' };
+          }),
+    valueInfo: [],
+    docString: '',
+    metadataProps: [],
+  });
+  const model = built(['N'], (g, x) => g.node('Relu', [x], {}, 'y'));
+  const folded = (depth: number) => ({
+    ...withNode(model, { ...node(`F${depth}`, ['y'], ['z']), domain: 'local' }),
+    functions: Array.from({ length: depth + 1 }, (_, i) => functionOf(i)),
+  });
+  assert.deepEqual(await shapeOf(folded(4), 'z'), ['N']);
+  await assert.rejects(shapeOf(folded(30), 'z'), { kind: 'invalid' });
+});
