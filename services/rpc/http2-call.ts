@@ -208,11 +208,11 @@ function writeMessage(stream: ClientHttp2Stream, message: Buffer | Gather, done:
   const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
   header[0] = 0;
   header.writeUInt32BE(message.byteLength, 1);
+  // An empty write never finishes in Node's HTTP/2, and the stream would stay open for as long as its connection.
+  const parts = (message instanceof Gather ? message.take() : [message]).filter((part) => part.byteLength > 0);
   stream.cork();
-  stream.write(header);
-  const parts = message instanceof Gather ? message.take() : [message];
+  stream.write(header, parts.length === 0 ? done : undefined);
   for (const [i, part] of parts.entries()) stream.write(part, i === parts.length - 1 ? done : undefined);
-  if (parts.length === 0) stream.write(Buffer.alloc(0), done);
   stream.uncork();
 }
 

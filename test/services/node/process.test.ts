@@ -12,7 +12,9 @@ const parameters = new Map<string, string>();
 
 test('SIGTERM finishes what is running, then exits with 0', async (t) => {
   const node = await childNode(t, ['--tier', 'edge', '--threads', '1', '--engine', 'native']);
-  const { data, deploy } = clientsOf(t, node);
+  const { data, control, deploy } = clientsOf(t, node);
+  // Connections of callers that are idle, and whose messages were empty, must not hold it up.
+  await Promise.all([data.ready(), control.describe()]);
   await deploy('busy', busy());
   const run = data.infer({ modelName: 'busy', parameters, inputs: busyInputs(1000) });
   await sleep(100);
