@@ -63,7 +63,7 @@ test('weights are views of the bytes of the file', () => {
   const g = new GraphBuilder({ name: 'g' });
   const w = g.initializer('w', float32Tensor([1000], new Float32Array(1000).fill(3)));
   g.output(g.node('Relu', [w], {}, 'y'), 'float32', [1000]);
-  const file = encodeModel(g.build());
+  const file = new Uint8Array(encodeModel(g.build()));
   const bytes = initializerBytes(only(file));
   assert.equal(bytes.buffer, file.buffer);
   assert.deepEqual(float32Values(initializerTensor(only(file))), new Float32Array(1000).fill(3));
