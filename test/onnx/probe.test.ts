@@ -69,10 +69,11 @@ test('shapes that follow the data are told from those that follow shapes', () =>
     g.node('NonZero', [g.node('ConstantOfShape', [shape])], {}, 'of-shape');
     g.node('NonZero', [x], {}, 'of-data');
     g.node('Range', [g.int64(0), g.node('Size', ['of-data']), g.int64(1)], {}, 'counted');
+    g.node('ReduceMax', [x, g.input('axes', 'int64', [1])], { keepdims: 0 }, 'by-axes');
     g.node('Relu', ['by-data'], {}, 'after');
     g.node('Relu', ['by-shape'], {}, 'y');
   });
-  assert.deepEqual([...dataDependentShapes(model)].sort(), ['after', 'by-data', 'counted', 'of-data']);
+  assert.deepEqual([...dataDependentShapes(model)].sort(), ['after', 'by-axes', 'by-data', 'counted', 'of-data']);
 });
 
 test('an operator without a rule whose shape follows the data shows it in two runs', async () => {

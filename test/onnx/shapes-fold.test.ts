@@ -44,7 +44,8 @@ const CASES: Readonly<Record<string, (r: Random) => OneNode>> = {
   logic: (r) => ({ op: r.pick(['And', 'Or', 'Xor']), inputs: pair(r, 'bool') }),
   Not: (r) => ({ op: 'Not', inputs: [constant(r, 'bool', [4])] }),
   Pow: (r) => ({ op: 'Pow', inputs: [constant(r, 'int64', [4]), constant(r, 'int64', [], 0, 3)] }),
-  rounding: (r) => ({ op: r.pick(['Floor', 'Ceil', 'Round']), inputs: [constant(r, 'float32', [8], -40, 40)] }),
+  Floor: (r) => ({ op: r.pick(['Floor', 'Ceil']), inputs: [constant(r, 'float32', [8], -40, 40)] }),
+  Round: (r) => ({ op: 'Round', inputs: [constant(r, 'float32', [8], -40, 40)] }),
   signs: (r) => ({ op: r.pick(['Abs', 'Neg', 'Sign']), inputs: [constant(r, r.pick(['int64', 'int32']), [5])] }),
   Sqrt: (r) => ({ op: 'Sqrt', inputs: [constant(r, 'float32', [5], 0, 90)] }),
   Cast: (r) => ({
@@ -102,7 +103,11 @@ const CASES: Readonly<Record<string, (r: Random) => OneNode>> = {
     })),
   }),
   ConstantOfShape: (r) => ({ op: 'ConstantOfShape', inputs: [list(draws(r, 2, 1, 3))] }),
-  Shape: (r) => ({ op: 'Shape', inputs: [{ dtype: 'float32', shape: draws(r, 3, 1, 9) }] }),
+  Shape: (r) => ({
+    op: 'Shape',
+    inputs: [{ dtype: 'float32', shape: draws(r, 3, 1, 9) }],
+    attributes: { start: draw(r, -2, 1), end: r.pick([undefined, 2, 3, -1]) },
+  }),
   Size: (r) => ({ op: 'Size', inputs: [{ dtype: 'float32', shape: draws(r, 3, 1, 9) }] }),
 };
 
