@@ -13,11 +13,12 @@ import type { Testbed } from './runtimes/runtime.js';
  */
 export async function proveLinks(
   folder: ResultsFolder,
-  { links }: ResolvedStudy,
+  { file, links }: ResolvedStudy,
   testbed: Testbed,
   { progress, signal }: Pick<RunOptions, 'progress' | 'signal'>,
 ): Promise<void> {
-  const verified = verifyLinks(testbed.links, links, { progress });
+  const { ms, percent } = file.study.linkTolerance;
+  const verified = verifyLinks(testbed.links, links, { progress, toleranceMs: ms, tolerancePct: percent });
   const report = await Promise.race([verified, stopped(signal)]).catch((error: unknown) => {
     // The measurement that nobody waits for ends with an error when the links are closed.
     verified.catch(() => {});

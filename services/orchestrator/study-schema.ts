@@ -63,6 +63,11 @@ export const studySchema = {
       required: ['mobile-edge', 'edge-cloud'],
       additionalProperties: false,
     },
+    linkTolerance: {
+      type: 'object',
+      properties: { ms: { type: 'number', minimum: 0 }, percent: { type: 'number', minimum: 0 } },
+      additionalProperties: false,
+    },
     sessions: { type: 'array', minItems: 1, uniqueItems: true, items: { enum: ['cold', 'warm'] } },
     payload: { enum: ['encoded', 'tensor'] },
     items: {

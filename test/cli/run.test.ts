@@ -16,8 +16,12 @@ import { TINY_RECIPES, writeTinyStudy } from '../services/orchestrator/tiny-stud
 
 const MAIN = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const work = mkdtempSync(join(tmpdir(), 'tierbed-run-'));
+const children: ChildProcess[] = [];
 const env = { ...process.env, TIERBED_CACHE: join(work, 'cache') };
-after(() => rmSync(work, { recursive: true, force: true }));
+after(() => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(work, { recursive: true, force: true });
+});
 
 interface Ended {
   readonly code: number | null;
@@ -26,9 +30,15 @@ interface Ended {
   readonly stderr: string;
 }
 
+interface Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+}
+
 /** Starts the command; `ended` gives what became of it. */
-function start(...args: string[]): { child: ChildProcess; ended: Promise<Ended> } {
+function start(...args: string[]): Started {
   const child = spawn(process.execPath, [MAIN, 'run', ...args], { env, cwd: work });
+  children.push(child);
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => (stdout += chunk));
@@ -41,8 +51,11 @@ function run(...args: string[]): Promise<Ended> {
   return start(...args).ended;
 }
 
-async function until(what: string, condition: () => boolean, seconds = 60): Promise<void> {
+/** Waits for something that a run does. */
+async function until(what: string, condition: () => boolean, { child, ended }: Started): Promise<void> {
+  const seconds = 60;
   for (const end = Date.now() + seconds * 1000; !condition(); await delay(20)) {
+    if (child.exitCode !== null) throw new Error(`ended before ${what}: ${(await ended).stderr}`);
     if (Date.now() > end) throw new Error(`waited ${seconds} s for ${what}`);
   }
 }
@@ -69,6 +82,14 @@ function alive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+async function allEnd(pids: Iterable<number>): Promise<void> {
+  const left = new Set(pids);
+  for (const end = Date.now() + 20_000; left.size > 0 && Date.now() < end; await delay(20)) {
+    for (const pid of left) if (!alive(pid)) left.delete(pid);
+  }
+  assert.equal(left.size, 0, `nodes are left running: ${[...left]}`);
 }
 
 async function rowsOf(folder: string): Promise<SampleRow[]> {
@@ -153,7 +174,7 @@ test('a run that is killed leaves no process, and is finished with no row lost, 
   const study = await writeTinyStudy(join(work, 'killed'), { rounds: 4 });
   const out = join(work, 'killed-results');
   const first = start(study, '--out', out);
-  await until('20 rows', () => linesIn(out) > 20);
+  await until('20 rows', () => linesIn(out) > 20, first);
   const nodes = nodesOf(first.child.pid as number);
   assert.deepEqual([...nodes.keys()].sort(), ['cloud', 'edge', 'mobile']);
 
@@ -163,7 +184,7 @@ test('a run that is killed leaves no process, and is finished with no row lost, 
 
   first.child.kill('SIGKILL');
   await first.ended;
-  await until('the nodes to end', () => ![...nodes.values()].some(alive), 20);
+  await allEnd(nodes.values());
 
   const before = readFileSync(join(out, 'samples.csv'), 'utf8');
   assert.ok(before.endsWith('\n') && linesIn(out) < 113, `${linesIn(out)} lines when it was killed`);
@@ -190,6 +211,8 @@ test('a run that is killed leaves no process, and is finished with no row lost, 
 
   const again = await run(study, '--resume', out);
   assert.equal(again.code, 0);
+  const { runs } = JSON.parse(readFileSync(join(out, 'environment.json'), 'utf8')) as { runs: unknown[] };
+  assert.equal(runs.length, 2, 'a run that is complete starts no nodes');
   assert.equal(readFileSync(join(out, 'samples.csv'), 'utf8'), after);
 });
 
@@ -197,7 +220,7 @@ test('Ctrl-C stops a run in good order', { skip: !hasProc }, async () => {
   const study = await writeTinyStudy(join(work, 'stopped'), { rounds: 50 });
   const out = join(work, 'stopped-results');
   const { child, ended } = start(study, '--out', out);
-  await until('5 rows', () => linesIn(out) > 5);
+  await until('5 rows', () => linesIn(out) > 5, { child, ended });
   const nodes = [...nodesOf(child.pid as number).values()];
   assert.equal(nodes.length, 3);
   child.kill('SIGINT');
@@ -222,7 +245,7 @@ test('a node that dies ends the run with its name, and what was recorded stays',
   });
   const out = join(work, 'dead-results');
   const { child, ended } = start(study, '--out', out);
-  await until('5 rows', () => linesIn(out) > 5);
+  await until('5 rows', () => linesIn(out) > 5, { child, ended });
   const nodes = nodesOf(child.pid as number);
   process.kill(nodes.get('edge') as number, 'SIGKILL');
   const { code, stderr } = await ended;
