@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import { messageOf, TierbedError } from '../../base/errors.js';
 
@@ -40,12 +40,23 @@ export function parseCheckedYaml<T>(text: string, file: string, schema: object):
   } catch (error) {
     throw new TierbedError('invalid', `${file}: ${messageOf(error)}`, { cause: error });
   }
-  const validate = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true, strict: false }).compile(schema);
+  const validate = validatorOf(schema);
   if (!validate(data)) {
     const { path, message, fix } = explain(mostTelling(validate.errors ?? []));
     throw errorAt(path, message, fix === undefined ? {} : { fix });
   }
   return { data: data as T, errorAt };
+}
+
+const validators = new WeakMap<object, ValidateFunction>();
+
+/** Compiled once for each schema: that takes longer than everything else here. */
+function validatorOf(schema: object): ValidateFunction {
+  const known = validators.get(schema);
+  if (known) return known;
+  const validate = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true, strict: false }).compile(schema);
+  validators.set(schema, validate);
+  return validate;
 }
 
 /** The offset of the node at a path, of its key where it has one, or of the nearest thing around it that exists. */

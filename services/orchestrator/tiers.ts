@@ -30,12 +30,13 @@ export const tierSchema = {
   additionalProperties: false,
 } as const;
 
+const wholeTierSchema = { ...tierSchema, required: Object.keys(tierSchema.properties) };
+
 /** Reads tiers/NAME.yaml for every tier. @throws TierbedError `invalid` when one is wrong */
 export function loadTiers(): Record<TierName, TierSettings> {
-  const schema = { ...tierSchema, required: Object.keys(tierSchema.properties) };
   const settings = (name: TierName): TierSettings => {
     const file = join('tiers', `${name}.yaml`);
-    return parseCheckedYaml<TierSettings>(readFileSync(join(packageRoot, file), 'utf8'), file, schema).data;
+    return parseCheckedYaml<TierSettings>(readFileSync(join(packageRoot, file), 'utf8'), file, wholeTierSchema).data;
   };
   return { mobile: settings('mobile'), edge: settings('edge'), cloud: settings('cloud') };
 }
