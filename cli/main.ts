@@ -3,14 +3,16 @@ import { Command } from 'commander';
 import { EXIT_CODES, TierbedError } from '../base/errors.js';
 import { version } from '../base/paths.js';
 import type { RegisterCommand } from './command.js';
-import { register as cut } from './commands/cut.js';
-import { register as fetch } from './commands/fetch.js';
-import { register as inspect } from './commands/inspect.js';
-import { register as node } from './commands/node.js';
-import { register as run } from './commands/run.js';
-import { register as zoo } from './commands/zoo.js';
 
-const COMMANDS: readonly RegisterCommand[] = [run, inspect, cut, zoo, fetch, node];
+/** Loaded when they are asked for: a node is not to carry what the other commands need. */
+const COMMANDS: Readonly<Record<string, () => Promise<{ readonly register: RegisterCommand }>>> = {
+  run: () => import('./commands/run.js'),
+  inspect: () => import('./commands/inspect.js'),
+  cut: () => import('./commands/cut.js'),
+  zoo: () => import('./commands/zoo.js'),
+  fetch: () => import('./commands/fetch.js'),
+  node: () => import('./commands/node.js'),
+};
 
 const program = new Command('tierbed')
   .description('Measures which deployment strategy to ship: mobile, edge, cloud, or cut in two.')
@@ -18,7 +20,10 @@ const program = new Command('tierbed')
   .showHelpAfterError('(add --help for usage and examples)')
   .exitOverride();
 
-for (const register of COMMANDS) register(program);
+const asked = process.argv[2] ?? '';
+for (const name of Object.hasOwn(COMMANDS, asked) ? [asked] : Object.keys(COMMANDS)) {
+  (await COMMANDS[name]?.())?.register(program);
+}
 
 try {
   await program.parseAsync();
