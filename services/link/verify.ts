@@ -1,10 +1,23 @@
 import { TierbedError } from '../../base/errors.js';
 import { type Progress, silent } from '../../base/progress.js';
+import {
+  type Expected,
+  type Judged,
+  judgeMessage,
+  judgePings,
+  judgeRate,
+  type LinkFigure,
+  leastMs,
+  rateOf,
+  type Tolerance,
+} from './judge.js';
 import { clippedNormal } from './normal.js';
 import { type Exchange, PING_BYTES, Probe } from './probe/probe.js';
 import type { Direction, DirectionSettings, LinkName, LinkSettings, OpenLinks } from './types.js';
 import { validateLinkSettings } from './validate.js';
-import { PACKET_BYTES, SEGMENT_BYTES, transferMs } from './wire.js';
+import { PACKET_BYTES, transferMs } from './wire.js';
+
+export type { FigureName, LinkFigure } from './judge.js';
 
 /** A message of this size shows what a rate does to a single request. */
 const MESSAGE_BYTES = 10_000;
@@ -16,24 +29,6 @@ const WARM_UP = 4;
 const PING_INTERVAL_MS = 8;
 const UNLIMITED_BULK_BYTES = 32 * 1024 * 1024;
 const MAX_BULK_BYTES = 256 * 1024 * 1024;
-
-export type FigureName = 'delayMs' | 'jitterMs' | 'roundTripMs' | 'messageMs' | 'rateMbps';
-
-/** One thing that was set, and what was measured of it. */
-export interface LinkFigure {
-  /** A link's name, or those of a chain joined by ` + `. */
-  readonly link: string;
-  readonly direction: Direction | 'both';
-  readonly figure: FigureName;
-  /** null where nothing was set: an unlimited rate is measured for the record. */
-  readonly set: number | null;
-  readonly measured: number;
-  /** How far `measured` may be from `set`, in the same unit. */
-  readonly tolerance: number;
-  readonly ok: boolean;
-  /** How often it was measured; the last one counts. */
-  readonly attempts: number;
-}
 
 export interface LinkReport {
   readonly ok: boolean;
@@ -54,15 +49,6 @@ export interface VerifyOptions {
   /** Chains of links to measure beside each single link; by default the chain of all. */
   readonly chains?: readonly (readonly LinkName[])[];
   readonly progress?: Progress;
-}
-
-type Judged = Omit<LinkFigure, 'link' | 'attempts'>;
-
-/** What a direction should do to messages, over one link or several in series. */
-interface Expected {
-  readonly delayMs: number;
-  readonly jitterMs: number;
-  readonly ratesMbps: readonly (number | undefined)[];
 }
 
 /**
@@ -180,117 +166,45 @@ function exercises(
   down: Expected,
   { toleranceMs = 1, tolerancePct = 3, bulkMs = 400 }: VerifyOptions,
 ): readonly (() => Promise<readonly Judged[]>)[] {
-  const share = tolerancePct / 100;
-  const time = (
-    direction: Direction | 'both',
-    figure: FigureName,
-    set: number,
-    measured: number,
-    extraMs = 0,
-  ): Judged => {
-    const tolerance = Math.max(toleranceMs, share * set) + extraMs;
-    return { direction, figure, set, measured, tolerance, ok: Math.abs(measured - set) <= tolerance };
-  };
+  const tolerance: Tolerance = { ms: toleranceMs, share: tolerancePct / 100 };
   const run = (upBytes: number, downBytes: number, count: number, intervalMs = 0) => {
     const eachMs = leastMs(up, upBytes) + leastMs(down, downBytes) + 6 * (up.jitterMs + down.jitterMs);
     const timeoutMs = 5000 + 3 * (intervalMs > 0 ? eachMs + count * intervalMs : (count + 1) * eachMs);
     return probe.run(address, { upBytes, downBytes, count, intervalMs, timeoutMs });
   };
+  const sizes = (direction: Direction, bytes: number): [number, number] =>
+    direction === 'up' ? [bytes, PING_BYTES] : [PING_BYTES, bytes];
 
   const pings = async () => {
-    const jitterMs = Math.hypot(up.jitterMs, down.jitterMs);
-    const upSerialMs = transferMs(PING_BYTES, up.ratesMbps);
-    const downSerialMs = transferMs(PING_BYTES, down.ratesMbps);
+    const serialMs = [up, down].map((expected) => transferMs(PING_BYTES, expected.ratesMbps));
     // Far enough apart that no ping waits for the one before it.
-    const intervalMs = Math.max(PING_INTERVAL_MS, 8 * jitterMs, 4 * Math.max(upSerialMs, downSerialMs));
+    const intervalMs = Math.max(
+      PING_INTERVAL_MS,
+      8 * Math.hypot(up.jitterMs, down.jitterMs),
+      4 * Math.max(...serialMs),
+    );
     const count = Math.max(MIN_PINGS, Math.min(PINGS, Math.floor(2000 / intervalMs)));
-    const all = (await run(PING_BYTES, PING_BYTES, count + WARM_UP, intervalMs)).slice(WARM_UP);
-    const oneWay = (direction: Direction, { delayMs, jitterMs: sd }: Expected, times: readonly number[]) => {
-      const figures = [time(direction, 'delayMs', delayMs, centre(times, sd), 3 * (sd / Math.sqrt(times.length)))];
-      if (sd > 0)
-        figures.push(time(direction, 'jitterMs', sd, deviation(times), 3 * (sd / Math.sqrt(2 * times.length))));
-      return figures;
-    };
-    const trips = all.map((e) => e.roundTripMs - upSerialMs - downSerialMs);
-    return [
-      ...oneWay(
-        'up',
-        up,
-        all.map((e) => e.upMs - upSerialMs),
-      ),
-      ...oneWay(
-        'down',
-        down,
-        all.map((e) => e.downMs - downSerialMs),
-      ),
-      time(
-        'both',
-        'roundTripMs',
-        up.delayMs + down.delayMs,
-        centre(trips, jitterMs),
-        3 * (jitterMs / Math.sqrt(trips.length)),
-      ),
-    ];
+    const all = await run(PING_BYTES, PING_BYTES, count + WARM_UP, intervalMs);
+    return judgePings(all.slice(WARM_UP), PING_BYTES, up, down, tolerance);
   };
 
   const message = (direction: Direction, expected: Expected) => async () => {
-    const set = leastMs(expected, MESSAGE_BYTES);
-    const roundTripMs = set + (direction === 'up' ? down : up).delayMs;
+    const roundTripMs = leastMs(expected, MESSAGE_BYTES) + (direction === 'up' ? down : up).delayMs;
     const count = Math.max(2, Math.min(MESSAGES, Math.floor(500 / roundTripMs)));
     const all = await run(...sizes(direction, MESSAGE_BYTES), count + 1);
-    const times = all.slice(1).map((e) => (direction === 'up' ? e.upMs : e.downMs));
-    // The last packet of a message cannot overtake, so it is as late as the latest of them.
-    return [time(direction, 'messageMs', set, median(times), 3 * expected.jitterMs)];
+    return [judgeMessage(all.slice(1), MESSAGE_BYTES, direction, expected, tolerance)];
   };
 
   const bulk = (direction: Direction, expected: Expected) => async () => {
-    const limits = expected.ratesMbps.filter((rate): rate is number => !!rate);
-    const rateMbps = limits.length > 0 ? Math.min(...limits) : null;
+    const rateMbps = rateOf(expected);
     // Long enough that the jitter of its last packet is a small part of it.
     const lastMs = Math.min(1500, Math.max(bulkMs, 250 * expected.jitterMs));
     const wanted =
       rateMbps === null ? UNLIMITED_BULK_BYTES : Math.max(40 * PACKET_BYTES, (rateMbps * 1000 * lastMs) / 8);
     const bytes = Math.round(Math.min(MAX_BULK_BYTES, wanted));
     const [exchange] = (await run(...sizes(direction, bytes), 1)) as [Exchange];
-    const tail = direction === 'up' ? exchange.upTail : exchange.downTail;
-    const measured = (tail.bytes * 8 * (PACKET_BYTES / SEGMENT_BYTES)) / (tail.ms * 1000);
-    if (rateMbps === null)
-      return [{ direction, figure: 'rateMbps' as const, set: null, measured, tolerance: 0, ok: true }];
-    const tolerance = rateMbps * (share + (3 * expected.jitterMs) / tail.ms);
-    const ok = Math.abs(measured - rateMbps) <= tolerance;
-    return [{ direction, figure: 'rateMbps' as const, set: rateMbps, measured, tolerance, ok }];
+    return [judgeRate(exchange, direction, expected, tolerance)];
   };
 
   return [pings, message('up', up), message('down', down), bulk('up', up), bulk('down', down)];
-}
-
-function sizes(direction: Direction, bytes: number): [number, number] {
-  return direction === 'up' ? [bytes, PING_BYTES] : [PING_BYTES, bytes];
-}
-
-/** The least that a payload takes: its way through the limiters, and the delay. */
-function leastMs(expected: Expected, bytes: number): number {
-  return transferMs(bytes, expected.ratesMbps) + expected.delayMs;
-}
-
-/** Where times lie: their mean if they were meant to spread, else their median, which no outlier moves. */
-function centre(times: readonly number[], jitterMs: number): number {
-  return jitterMs > 0 ? mean(times) : median(times);
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, v) => sum + v, 0) / values.length;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2
-    ? (sorted[middle] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
-}
-
-function deviation(values: readonly number[]): number {
-  const centre = mean(values);
-  return Math.sqrt(values.reduce((sum, v) => sum + (v - centre) ** 2, 0) / (values.length - 1));
 }

@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../../../base/errors.js';
+import { becomeUrgent } from '../urgent.js';
 import { FrameReader, writeFrame } from './frame.js';
 import type { Exchange, Exercise, ExerciseResult } from './probe.js';
 
@@ -46,6 +47,7 @@ function exercise({ host, port, upBytes, downBytes, count, intervalMs, timeoutMs
   });
 }
 
+becomeUrgent();
 parentPort?.on('message', async (task: Exercise) => {
   let result: ExerciseResult;
   try {

@@ -1,8 +1,10 @@
 // The thread behind an Alarm: sleeps until the deadline in the shared cell, then says so.
 import { parentPort, workerData } from 'node:worker_threads';
 import { nowMs } from '../clock.js';
+import { becomeUrgent } from '../urgent.js';
 import { ENDED, IDLE } from './alarm.js';
 
+becomeUrgent();
 const cell = workerData as BigInt64Array;
 for (;;) {
   const deadline = Atomics.load(cell, 0);

@@ -6,6 +6,7 @@ import { Random } from '../../../base/random.js';
 import { nowMs } from '../clock.js';
 import { Shaper } from '../shaper.js';
 import type { Direction, LinkName, LinkSettings, Route } from '../types.js';
+import { becomeUrgent } from '../urgent.js';
 import { Alarm } from './alarm.js';
 import { Connection } from './connection.js';
 import { Fabric, Station } from './fabric.js';
@@ -14,6 +15,7 @@ import type { ProxyAnswer, ProxyCalls, ProxyRequest } from './protocol.js';
 /** What is due within this time is done now: waking up again takes longer. */
 const EARLY_MS = 0.1;
 
+becomeUrgent();
 const links = new Map<LinkName, Record<Direction, Station>>();
 const routes = new Map<string, { readonly server: Server; readonly connections: Set<Connection> }>();
 let fabric = new Fabric([]);
