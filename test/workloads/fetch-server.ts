@@ -10,7 +10,7 @@ export interface FetchServer {
 
 /**
  * A file server on loopback with faults: `/whole`, `/resumable` (answers ranges), `/cut` (ends after a third, of the rest
- * too), `/stalls` (goes silent after a third), `/absent`, `/broken` (500), `/moved` (to /whole), `/circle` (to itself),
+ * too), `/elsewhere` (answers another range than asked), `/stalls` (goes silent after a third), `/absent`, `/broken` (500), `/moved` (to /whole), `/circle` (to itself),
  * `/plain-http` (to another host, not https) and `/long` (gives more than it should).
  */
 export async function fetchServer(content: Uint8Array): Promise<FetchServer> {
@@ -53,6 +53,10 @@ function answer(request: IncomingMessage, response: ServerResponse, content: Uin
     case '/stalls':
       response.writeHead(200, { 'content-length': content.byteLength });
       response.write(content.subarray(0, third));
+      return;
+    case '/elsewhere':
+      response.writeHead(206, { 'content-range': `bytes 5-${content.byteLength - 1}/${content.byteLength}` });
+      response.end(content.subarray(5));
       return;
     case '/broken':
       response.writeHead(500).end();

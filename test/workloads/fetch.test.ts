@@ -106,6 +106,14 @@ describe('fetching', () => {
     assert.deepEqual(await readFile(join(folder(), 'thing.bin')), content);
   });
 
+  it('takes no other part than it asked for', async () => {
+    await mkdir(folder());
+    await writeFile(join(folder(), 'thing.bin.part'), content.subarray(0, 1000));
+    await assert.rejects(get('/elsewhere'), is('unavailable', /bytes 5-.*not from 1000/));
+    await get('/resumable');
+    assert.deepEqual(await readFile(join(folder(), 'thing.bin')), content);
+  });
+
   it('gives up a server that goes silent', async () => {
     await assert.rejects(get('/stalls', {}, { stallMs: 200 }), is('unavailable', /nothing came.*--mirror/s));
     assert.deepEqual(await kept(), ['thing.bin.part']);

@@ -54,6 +54,9 @@ describe('argmax', () => {
     // binary16: -1, 5.96e-8 (the smallest), 0; then 1, infinity, 65504
     assert.equal(run({ ...of('float16', Uint16Array.of(0xbc00, 0x0001, 0x0000)) }), '1');
     assert.equal(run({ ...of('float16', Uint16Array.of(0x3c00, 0x7c00, 0x7bff)) }), '1');
+    // the largest below the normal numbers against the smallest of them, either way round
+    assert.equal(run({ ...of('float16', Uint16Array.of(0x03ff, 0x0400)) }), '1');
+    assert.equal(run({ ...of('float16', Uint16Array.of(0x0400, 0x03ff)) }), '0');
     // the upper halves of -2, 1.5, 1
     assert.equal(run({ ...of('bfloat16', Uint16Array.of(0xc000, 0x3fc0, 0x3f80)) }), '1');
     assert.throws(() => run(of('float16', Uint16Array.of(0x3c00, 0x7e00))), invalid(/NaN at class 1/));

@@ -124,10 +124,9 @@ describe('the image preprocessing', () => {
       .png()
       .toBuffer();
     const opaque = await pixels(plain(8), rgba);
-    assert.deepEqual(
-      [0, 1, 2].map((c) => at(opaque, 8, c, 4, 4)),
-      [10, 20, 30],
-    );
+    for (const [c, want] of [10, 20, 30].entries()) {
+      assert.deepEqual(new Set(opaque.subarray(64 * c, 64 * (c + 1))), new Set([want]));
+    }
 
     const background = { r: 200, g: 100, b: 50 };
     const colour = sharp({ create: { width: 8, height: 8, channels: 3, background } });
@@ -159,9 +158,9 @@ describe('the image preprocessing', () => {
   });
 
   it('refuses what is not a whole picture', async () => {
-    const jpeg = await gradientPicture(64, 64).jpeg().toBuffer();
+    const jpeg = await gradientPicture(256, 256).jpeg({ quality: 95 }).toBuffer();
     const text = Buffer.from('not a picture at all');
-    for (const item of [Buffer.alloc(0), text, jpeg.subarray(0, 20), jpeg.subarray(0, jpeg.byteLength >> 1)]) {
+    for (const item of [Buffer.alloc(0), text, jpeg.subarray(0, 20), jpeg.subarray(0, (jpeg.byteLength * 3) >> 2)]) {
       await assert.rejects(pixels(plain(32), item), invalid(/not a readable picture/));
     }
     assert.equal((await pixels(plain(32), jpeg)).length, 3 * 32 * 32);
