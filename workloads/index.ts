@@ -39,7 +39,7 @@ export interface LoadWorkloadOptions {
 
 /**
  * Loads a workload that a study names: everything it refers to is checked to be there, no item is read yet. A workload
- * of the project's own is built on first use (some ten seconds, shown by `progress`) and kept in the cache.
+ * of the project's own is built on first use (ten to twenty seconds, shown by `progress`) and kept in the cache.
  *
  * @throws TierbedError `missing` when a file or environment variable is not there, `invalid` when something in it is
  *   wrong, `cancelled` when `signal` says so
