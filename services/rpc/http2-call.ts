@@ -155,7 +155,7 @@ export class Http2Call implements Call {
       return;
     }
     this.#deliver();
-    // A stream that nobody reads is held back; one that has no message waiting must go on, or its end is never seen.
+    // A stream whose messages nobody takes is held back; one without any goes on to its end.
     if (this.#messages.length > 0) this.#stream?.pause();
   }
 

@@ -11,7 +11,10 @@ export class InferenceClient {
     this.channel = channel;
   }
 
-  /** Runs one inference; `received` of the response says when it came in. */
+  /**
+   * Runs one inference; `received` of the response says when it came in. The tensors are sent from where they lie: they
+   * must not be changed or transferred until the answer is there.
+   */
   infer(request: InferRequest, options?: CallOptions): Promise<InferResponse> {
     return callUnary(this.channel, inferenceMethods.modelInfer, request, options);
   }

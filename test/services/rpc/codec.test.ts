@@ -280,6 +280,15 @@ describe('stamps', () => {
     assert.equal(decodeInferRequest(framed(encodeInferRequest(request))).received?.sender, undefined);
   });
 
+  it('of the hop before do not travel on', () => {
+    const parameters = new Map([
+      ['tierbed_sent_ns', '1'],
+      ['mine', '2'],
+    ]);
+    const message = plain(oracle.request, framed(encodeInferRequest({ ...request, parameters })));
+    assert.deepEqual(Object.keys(message.parameters as object), ['mine']);
+  });
+
   it('survive inside a stream response', () => {
     const gather = encodeStreamResponse(
       encodeInferResponse({ modelName: 'm', parameters: new Map(), outputs: [], sending: { stamp: true } }),

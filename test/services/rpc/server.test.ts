@@ -183,8 +183,9 @@ describe('inference', () => {
       return copy.call(this, target, at);
     };
     Gather.prototype.take = function () {
-      taken.push(this.parts);
-      return take.call(this);
+      const parts = take.call(this);
+      taken.push(parts);
+      return parts;
     };
     try {
       let view: Uint8Array | undefined;
