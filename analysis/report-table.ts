@@ -42,7 +42,7 @@ export function summaryTable(summary: Summary): string {
       formatShare(s.accuracy.value),
     ]);
   }
-  return `${table}\n* the fastest in the median; load, compute, link and other are mean ms and add up to the mean latency`;
+  return `${table}\n* the fastest in the median. load, compute, link and other (decoding, queues, messages...) are mean ms: the mean latency`;
 }
 
 /** What the table says, in a few plain sentences. */

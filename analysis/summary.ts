@@ -62,7 +62,7 @@ const OTHER_MS = 0.3;
  * Summarises samples strategy by strategy, in the strategies' order. Takes rows as a stream; keeps 24 bytes a sample.
  *
  * @param metricOf the metric of a workload
- * @returns the summaries and notes on those whose `other` part is too large to trust the parts
+ * @returns the summaries, and a note when the `other` part of some is too large to trust the parts
  */
 export async function summarise(
   rows: AsyncIterable<SampleRow>,
@@ -80,7 +80,28 @@ export async function summarise(
     tallies.get(String(row.strategy))?.add(row, index);
   }
   const done = [...tallies.values()].map((tally) => tally.summary());
-  return { strategies: done.map(({ summary }) => summary), notes: done.flatMap(({ note }) => note ?? []) };
+  return { strategies: done.map(({ summary }) => summary), notes: unnamedNotes(done) };
+}
+
+/** One note on all strategies whose `other` is above its bound, with the worst of them. */
+function unnamedNotes(done: readonly Tallied[]): string[] {
+  const beyond = done.filter(({ unnamed }) => unnamed && unnamed.medianMs > unnamed.boundMs);
+  const [worst] = beyond.toSorted((a, b) => excess(b) - excess(a));
+  if (!worst?.unnamed) return [];
+  const { medianMs, boundMs } = worst.unnamed;
+  const strategies = `${beyond.length} of ${done.length} strategies`;
+  const figures = `${medianMs.toFixed(2)} ms in the median, bound ${boundMs.toFixed(2)} ms`;
+  return [`in ${strategies} more time than it should belongs to no part, most in ${worst.summary.id} (${figures})`];
+}
+
+function excess({ unnamed }: Tallied): number {
+  return unnamed ? unnamed.medianMs / unnamed.boundMs : 0;
+}
+
+interface Tallied {
+  readonly summary: StrategySummary;
+  /** The median of `other`, and what it may be; undefined when no sample succeeded. */
+  readonly unnamed?: { readonly medianMs: number; readonly boundMs: number };
 }
 
 /** What is kept of one strategy's samples. */
@@ -116,7 +137,7 @@ class Tally {
     this.#accuracy.add(String(row.prediction), String(row.label));
   }
 
-  summary(): { summary: StrategySummary; note?: string } {
+  summary(): Tallied {
     const n = this.#latencies.values.length;
     const { id, workload, recipe, placement, session } = this.#strategy;
     const common = {
@@ -145,11 +166,8 @@ class Tally {
       partsMs: this.#partsMs(meanMs, n),
       bytes: bytes as Record<ByteCount, number>,
     };
-    const otherMs = quantileOfSorted(this.#others.values.toSorted(), 0.5);
-    const boundMs = Math.max(OTHER_SHARE * latencyMs.p50, OTHER_MS);
-    if (otherMs <= boundMs) return { summary };
-    const note = `${id}: ${otherMs.toFixed(2)} ms of its median latency belongs to no part (bound ${boundMs.toFixed(2)} ms)`;
-    return { summary, note };
+    const medianMs = quantileOfSorted(this.#others.values.toSorted(), 0.5);
+    return { summary, unnamed: { medianMs, boundMs: Math.max(OTHER_SHARE * latencyMs.p50, OTHER_MS) } };
   }
 
   /** Mean parts in whole ns; `other` takes the rounding, so that they add up to the mean. */

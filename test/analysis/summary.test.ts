@@ -78,7 +78,7 @@ test('an unnamed part that is too large is noted', async () => {
   const share = await summaryOf([timed(100, {}, 1.9)]);
   assert.deepEqual(share.notes, []);
   const beyond = await summaryOf([timed(10, {}, 0.31)]);
-  assert.match(beyond.notes[0] ?? '', /^s: 0\.31 ms of its median latency/);
+  assert.match(beyond.notes[0] ?? '', /^in 1 of 1 strategies .* most in s \(0\.31 ms in the median, bound 0\.30 ms\)/);
 });
 
 test('the table marks the fastest of each session mode, and the words name it', async () => {
