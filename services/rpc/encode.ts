@@ -112,10 +112,10 @@ class MessageBuilder {
     if (stamp) this.small.raw(STAMPS);
     this.#flush();
     if (!sending || (!stamp && !sending.onSent)) return new Gather(this.#parts);
-    const encodeNs = process.hrtime.bigint() - started;
-    return new Gather(this.#parts, (end, bytes, copyStartedNs) => {
+    return new Gather(this.#parts, (end, bytes) => {
       const sentNs = process.hrtime.bigint();
-      const serialiseNs = encodeNs + sentNs - copyStartedNs;
+      // Setting up the call is a part of sending: gRPC does it between the encoding and the one copy.
+      const serialiseNs = sentNs - started;
       if (stamp) {
         writeDigits(end, SERIALISE_DIGITS_FROM_END, serialiseNs);
         writeDigits(end, SENT_DIGITS_FROM_END, sentNs);

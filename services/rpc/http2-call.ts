@@ -147,7 +147,10 @@ export class Http2Call implements Call {
     if (this.#reported) return;
     try {
       for (const frame of this.#decoder.write(data)) {
-        if (frame[0] !== 0) throw new Error('Received a compressed message, which was not asked for');
+        if (frame[0] !== 0) {
+          this.#fail(status.INTERNAL, 'the peer sent a compressed message, which was not asked for');
+          return;
+        }
         this.#messages.push(frame.subarray(FRAME_HEADER_BYTES));
       }
     } catch (error) {

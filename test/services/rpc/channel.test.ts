@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
+import http2 from 'node:http2';
 import net from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { TierbedError } from '../../../base/errors.js';
 import { connect, InferenceClient } from '../../../services/rpc/client.js';
+import type { Http2Channel } from '../../../services/rpc/http2-channel.js';
 import { startEcho } from './echo.js';
 
 function client(t: TestContext, address: string): InferenceClient {
@@ -90,6 +93,52 @@ describe('a channel', () => {
       kind: 'unavailable',
       message: new RegExp(`cannot reach ${address}`),
     });
+  });
+
+  it('connects again after its connection was cut', async (t) => {
+    const server = await startEcho();
+    t.after(() => server.close(0));
+    const sockets: net.Socket[] = [];
+    const between = net.createServer((socket) => {
+      const onward = net.connect(server.port, '127.0.0.1');
+      sockets.push(socket, onward);
+      for (const end of [socket, onward]) end.on('error', () => {});
+      socket.pipe(onward).pipe(socket);
+    });
+    const calls = client(t, await listening(t, between));
+    assert.equal(await calls.live(), true);
+    const session = await (calls.channel.client.getChannel() as Http2Channel).connection.session();
+    const cut = once(session, 'close');
+    for (const socket of sockets) socket.destroy();
+    await cut;
+    assert.equal(await calls.live(), true);
+  });
+
+  /** A peer that answers every call with these bytes, then OK. */
+  async function answering(t: TestContext, bytes: Buffer): Promise<string> {
+    const server = http2.createServer();
+    server.on('stream', (stream) => {
+      stream.respond({ 'content-type': 'application/grpc' }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+      stream.on('error', () => {});
+      stream.end(bytes);
+    });
+    return listening(t, server as unknown as net.Server);
+  }
+
+  it('takes the answer of a peer that is not Tierbed', async (t) => {
+    assert.equal(await client(t, await answering(t, Buffer.from([0, 0, 0, 0, 2, 8, 1]))).live(), true);
+  });
+
+  it('refuses a compressed message and one that is damaged', async (t) => {
+    const compressed = client(t, await answering(t, Buffer.from([1, 0, 0, 0, 2, 8, 1])));
+    await assert.rejects(compressed.live(), { kind: 'internal', message: /compressed/ });
+    const damaged = client(t, await answering(t, Buffer.from([0, 0, 0, 0, 1, 0x0f])));
+    await assert.rejects(damaged.live(), { kind: 'invalid', message: /malformed/ });
+  });
+
+  it('says so when the answer has no message', async (t) => {
+    await assert.rejects(client(t, await answering(t, Buffer.alloc(0))).live(), TierbedError);
   });
 
   it('makes no calls once it is closed', async (t) => {
