@@ -33,6 +33,11 @@ test('small views are copied, so that a pool which others use stays', () => {
   assert.equal(dataOf(tensors).buffer.byteLength, 16);
 });
 
+test('a view that fills most of a small pool is copied too', () => {
+  const pool = new Uint8Array(8192);
+  assert.ok(!transferable([tensor(pool.subarray(0, 8000))]).transfer.includes(pool.buffer));
+});
+
 test('a small part of a large buffer is copied', () => {
   const large = new Uint8Array(LARGE * 4);
   const { transfer } = transferable([tensor(large.subarray(0, LARGE))]);
