@@ -108,7 +108,8 @@ function receivedHops(answer: InferResponse, from: string, hop: HopRecord): HopR
   }
   hop.deserialiseNs += Number(received.deserialiseNs);
   sender.serialiseNs += Number(received.sender.serialiseNs);
-  sender.downNs = elapsedNs(received.sender.sentNs, received.arrivedNs);
+  // The answer is complete when its status is here too, which crosses the link behind the message.
+  sender.downNs = elapsedNs(received.sender.sentNs) - Number(received.deserialiseNs);
   sender.downBytes = received.bytes;
   return behind;
 }

@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 /** Bytes that gRPC puts before each message: a flag and the length. */
 export const FRAME_HEADER_BYTES = 5;
 
-/** Called when a message leaves: gets the part that holds its end, to write into, and when copying it began. */
-export type OnLeave = (end: Uint8Array, bytes: number, startedNs: bigint) => void;
+/** Called when a message leaves: gets the part that holds its end, to write into. */
+export type OnLeave = (end: Uint8Array, bytes: number) => void;
 
 /**
  * A message in parts that lie where they are: its head, its tensors, its tail.
@@ -29,19 +29,18 @@ export class Gather {
 
   /** The parts, to be sent now. They must stay as they are until they were sent. */
   take(): readonly Uint8Array[] {
-    this.#onLeave?.(this.parts.at(-1) ?? Buffer.alloc(0), this.byteLength, process.hrtime.bigint());
+    this.#onLeave?.(this.parts.at(-1) ?? Buffer.alloc(0), this.byteLength);
     return this.parts;
   }
 
   /** Writes the message into `target` from `targetStart` on, as `Buffer.copy` does; returns the bytes written. */
   copy(target: Uint8Array, targetStart = 0): number {
-    const started = process.hrtime.bigint();
     let at = targetStart;
     for (const part of this.parts) {
       target.set(part, at);
       at += part.byteLength;
     }
-    this.#onLeave?.(target.subarray(targetStart, at), this.byteLength, started);
+    this.#onLeave?.(target.subarray(targetStart, at), this.byteLength);
     return at - targetStart;
   }
 

@@ -17,6 +17,7 @@ export interface ReceivedStamp {
 /** When a message went out. */
 export interface SentStamp {
   readonly bytes: number;
+  /** From the call to `sentNs`: encoding, and what gRPC does to set up the call. */
   readonly serialiseNs: bigint;
   /** When the last byte was handed to the transport. */
   readonly sentNs: bigint;
