@@ -41,6 +41,9 @@ export const HOPS_PARAMETER = 'tierbed_hops';
 /** How many stages ran before this node: the index of its own. */
 export const STAGE_PARAMETER = 'tierbed_stage';
 
+/** When a node had its answer ready, on the shared clock in decimal ns: what passes until it is sent is its writing. */
+export const READY_PARAMETER = 'tierbed_ready_ns';
+
 /** A record of nothing yet. */
 export function newHop(tier: string, stage: number): HopRecord {
   return {

@@ -7,7 +7,7 @@ import type { CallContext } from '../rpc/method.js';
 import { elapsedNs, nowNs } from './clock.js';
 import type { Deployment, Deployments } from './deployments.js';
 import type { TensorInfo } from './engine.js';
-import { HOPS_PARAMETER, newHop, STAGE_PARAMETER } from './hops.js';
+import { HOPS_PARAMETER, newHop, READY_PARAMETER, STAGE_PARAMETER } from './hops.js';
 import type { NodeMetrics } from './metrics.js';
 import { ITEM_INPUT, type Pipeline } from './pipeline.js';
 
@@ -87,7 +87,10 @@ async function infer(context: InferenceContext, request: InferRequest, call: Cal
         modelName: request.modelName,
         modelVersion: MODEL_VERSION,
         ...(request.id && { id: request.id }),
-        parameters: new Map([[HOPS_PARAMETER, JSON.stringify([hop, ...behind])]]),
+        parameters: new Map([
+          [READY_PARAMETER, String(nowNs())],
+          [HOPS_PARAMETER, JSON.stringify([hop, ...behind])],
+        ]),
         outputs,
         sending: { stamp: true, onSent: (sent: SentStamp) => context.metrics.sent(sent.bytes) },
       };

@@ -5,7 +5,7 @@ import type { CallContext } from '../rpc/method.js';
 import { elapsedNs } from './clock.js';
 import type { Deployment } from './deployments.js';
 import type { TensorInfo } from './engine.js';
-import { HOPS_PARAMETER, type HopRecord, parseHops, STAGE_PARAMETER } from './hops.js';
+import { HOPS_PARAMETER, type HopRecord, parseHops, READY_PARAMETER, STAGE_PARAMETER } from './hops.js';
 import type { WorkQueue } from './queue.js';
 import type { InferenceWorker } from './worker-client.js';
 
@@ -31,6 +31,12 @@ export interface ChainResult {
   readonly behind: readonly HopRecord[];
 }
 
+/** Tensors, and since when they are there. */
+interface Ready {
+  readonly tensors: readonly NamedTensor[];
+  readonly readyNs: bigint;
+}
+
 /** Runs a deployment's stage here and everything behind it, and times each step. */
 export class Pipeline {
   readonly #queue: WorkQueue;
@@ -45,15 +51,15 @@ export class Pipeline {
   async run(request: StageRequest): Promise<ChainResult> {
     const { deployment, requestedOutputs = [] } = request;
     if (!deployment.next) checkOutputs(requestedOutputs, deployment.stage?.outputs ?? []);
-    const outputs = await this.#runHere(request);
-    if (deployment.next) return forward(request, deployment.next, outputs);
-    return { outputs: chosen(outputs, requestedOutputs), behind: [] };
+    const here = await this.#runHere(request);
+    if (deployment.next) return forward(request, deployment.next, here);
+    return { outputs: chosen(here.tensors, requestedOutputs), behind: [] };
   }
 
-  async #runHere({ deployment, inputs, readyNs, call, hop }: StageRequest): Promise<readonly NamedTensor[]> {
+  async #runHere({ deployment, inputs, readyNs, call, hop }: StageRequest): Promise<Ready> {
     const { spec, stage } = deployment;
     const item = spec.preprocess && encodedItem(inputs);
-    if (!stage && !item) return inputs;
+    if (!stage && !item) return { tensors: inputs, readyNs };
     const job = {
       session: stage?.session,
       fresh: spec.mode === 'cold',
@@ -68,7 +74,7 @@ export class Pipeline {
     hop.computeNs += run.computeNs;
     // Whatever passed between the job's leaving and its answer that is not named was spent on the way, or around the run.
     hop.handoverNs += elapsedNs(run.postedNs, run.returnedNs) - run.preprocessNs - run.loadNs - run.computeNs;
-    return run.outputs;
+    return { tensors: run.outputs, readyNs: run.returnedNs };
   }
 }
 
@@ -76,7 +82,7 @@ export class Pipeline {
 async function forward(
   { deployment, requestedOutputs, call, hop }: StageRequest,
   next: NonNullable<Deployment['next']>,
-  tensors: readonly NamedTensor[],
+  { tensors, readyNs }: Ready,
 ): Promise<ChainResult> {
   const stage = hop.stage + (deployment.stage ? 1 : 0);
   const answer = await next.client.infer(
@@ -88,7 +94,7 @@ async function forward(
       sending: {
         stamp: true,
         onSent: (sent: SentStamp) => {
-          hop.serialiseNs += Number(sent.serialiseNs);
+          hop.serialiseNs += elapsedNs(readyNs, sent.sentNs);
         },
       },
     },
@@ -98,19 +104,20 @@ async function forward(
 }
 
 function receivedHops(answer: InferResponse, from: string, hop: HopRecord): HopRecord[] {
-  const { received } = answer;
-  const behind = parseHops(answer.parameters.get(HOPS_PARAMETER), from);
+  const { received, parameters } = answer;
+  const behind = parseHops(parameters.get(HOPS_PARAMETER), from);
+  const readyNs = parameters.get(READY_PARAMETER);
   const [sender] = behind;
-  if (!received?.sender || !sender) {
-    throw new TierbedError('invalid', `the answer of ${from} does not say when it was sent`, {
+  if (!received?.sender || !sender || typeof readyNs !== 'string' || !/^\d{1,20}$/.test(readyNs)) {
+    throw new TierbedError('invalid', `the answer of ${from} does not say when it was ready and sent`, {
       fix: 'Run the same version of Tierbed on every node.',
     });
   }
-  hop.deserialiseNs += Number(received.deserialiseNs);
-  sender.serialiseNs += Number(received.sender.serialiseNs);
-  // The answer is complete when its status is here too, which crosses the link behind the message.
-  sender.downNs = elapsedNs(received.sender.sentNs) - Number(received.deserialiseNs);
+  const { sentNs } = received.sender;
+  sender.serialiseNs += elapsedNs(BigInt(readyNs), sentNs);
+  sender.downNs = elapsedNs(sentNs, received.arrivedNs);
   sender.downBytes = received.bytes;
+  hop.deserialiseNs += elapsedNs(received.arrivedNs);
   return behind;
 }
 
