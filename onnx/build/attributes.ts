@@ -34,11 +34,11 @@ export function floats(values: readonly number[]): AttributeValue {
  */
 export function attributesOf(attributes: Attributes): Attribute[] {
   return Object.entries(attributes).flatMap(([name, input]) =>
-    input === undefined ? [] : [{ name, docString: '', refAttrName: '', value: valueOf(name, input) }],
+    input === undefined ? [] : [{ name, docString: '', refAttrName: '', value: attributeValue(name, input) }],
   );
 }
 
-function valueOf(name: string, input: AttributeInput): AttributeValue {
+function attributeValue(name: string, input: AttributeInput): AttributeValue {
   if (typeof input === 'bigint') return { type: 'int', i: input };
   if (typeof input === 'boolean') return { type: 'int', i: input ? 1n : 0n };
   if (typeof input === 'string') return { type: 'string', s: Buffer.from(input, 'utf8') };
