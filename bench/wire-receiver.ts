@@ -10,26 +10,32 @@ import { inferenceService } from '../services/rpc/inference.js';
 import { startRpcServer } from '../services/rpc/server.js';
 import { type Addresses, RAW_ANSWER_BYTES, RAW_HEADER_BYTES } from './wire-protocol.js';
 
+/** Puts the bytes of each tensor into one buffer, as whoever wants a tensor from a socket must, and answers. */
 function raw(): Promise<string> {
   const answer = Buffer.alloc(RAW_ANSWER_BYTES);
   const server = net.createServer({ noDelay: true }, (socket) => {
-    let left = 0;
     let header = Buffer.alloc(0);
+    let tensor: Buffer | undefined;
+    let filled = 0;
     socket.on('data', (data) => {
       let at = 0;
       while (at < data.length) {
-        if (left === 0) {
+        if (!tensor) {
           const take = Math.min(RAW_HEADER_BYTES - header.length, data.length - at);
           header = Buffer.concat([header, data.subarray(at, at + take)]);
           at += take;
           if (header.length < RAW_HEADER_BYTES) return;
-          left = Number(header.readBigUInt64LE());
+          tensor = Buffer.allocUnsafe(Number(header.readBigUInt64LE()));
+          filled = 0;
           header = Buffer.alloc(0);
         }
-        const take = Math.min(left, data.length - at);
-        left -= take;
+        const take = Math.min(tensor.length - filled, data.length - at);
+        tensor.set(data.subarray(at, at + take), filled);
+        filled += take;
         at += take;
-        if (left === 0) socket.write(answer);
+        if (filled < tensor.length) return;
+        tensor = undefined;
+        socket.write(answer);
       }
     });
     socket.on('error', () => {});

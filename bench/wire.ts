@@ -35,7 +35,7 @@ function stockMs(cell: Cell): number {
 
 /** Rounds: many where they are short, three where they take seconds. */
 function roundsOf(ms: number): number {
-  return ms > 1000 ? 3 : ms > 300 ? 5 : ms > 60 ? 9 : 15;
+  return ms > 1000 ? 3 : ms > 300 ? 5 : ms > 30 ? 11 : 25;
 }
 
 function link({ rttMs, rateMbps }: Cell): LinkSettings {
