@@ -9,6 +9,7 @@ import type { Known } from './shapes/context.js';
 import { dataDependentShapes } from './shapes/dependence.js';
 import { symbolDim } from './shapes/dims.js';
 import { type DType, elementCount } from './tensor.js';
+import { TYPED_ARRAY } from './typed-array.js';
 import { writeModel } from './write.js';
 
 /** A graph input that a run must be fed. `shape` holds numbers and the symbols that are still free. */
@@ -260,26 +261,11 @@ async function runs(session: InferenceSession, tensors: Record<string, Tensor>):
   return false;
 }
 
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-} as const;
-
 /** The elements of an input; undefined for a type that cannot be fed. */
 function fill(feed: Feed, count: number, filling: Filling, random: Random) {
   if (feed.dtype === 'string') return new Array<string>(count).fill('');
   if (feed.dtype === 'bfloat16') return undefined;
-  const array = new ARRAYS[feed.dtype](count);
+  const array = new TYPED_ARRAY[feed.dtype](count);
   const compared = filling.useCompared ? feed.compared[0] : undefined;
   if (array instanceof BigInt64Array || array instanceof BigUint64Array) {
     return array.fill(BigInt(compared ?? filling.integer));

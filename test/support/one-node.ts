@@ -4,6 +4,7 @@ import { type AttributeInput, attributesOf, initializerOf } from '../../onnx/bui
 import { encodeModel } from '../../onnx/encode.js';
 import { DATA_TYPE, type Dim, type Model, type ValueInfo } from '../../onnx/model.js';
 import { type DenseTensor, type DType, denseTensor, ELEMENT_BYTES, elementCount } from '../../onnx/tensor.js';
+import { TYPED_ARRAY } from '../../onnx/typed-array.js';
 
 /** An input of a one-node model: what the runtime is fed, or a constant of the graph. */
 export interface Feed {
@@ -29,20 +30,6 @@ export interface RunType {
   readonly shape: readonly number[];
 }
 
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-} as const;
-
 export function real(shape: readonly number[]): Feed {
   return { dtype: 'float32', shape };
 }
@@ -58,7 +45,7 @@ export function scalar(value: number): Feed {
 }
 
 function dataOf({ dtype, shape, value }: Feed) {
-  const array = new ARRAYS[dtype](elementCount(shape));
+  const array = new TYPED_ARRAY[dtype](elementCount(shape));
   const filling = value ?? [dtype.startsWith('float') ? 1 : 0];
   for (let i = 0; i < array.length; i++) {
     const element = filling[filling.length === 1 ? 0 : i] as number;

@@ -1,6 +1,7 @@
 import { Tensor as OrtTensor } from 'onnxruntime-common';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import { type DType, denseTensor, ELEMENT_BYTES, type NamedTensor, type Tensor } from '../../../onnx/tensor.js';
+import { TYPED_ARRAY } from '../../../onnx/typed-array.js';
 import type { TensorInfo } from '../engine.js';
 
 /** What onnxruntime-common says of one input or output. */
@@ -21,18 +22,8 @@ const Float16 = (globalThis as { Float16Array?: ElementsConstructor }).Float16Ar
 
 /** The typed array that onnxruntime-common takes for each dtype; it has none for bfloat16. */
 const ELEMENTS: Readonly<Partial<Record<DType, ElementsConstructor>>> = {
-  float32: Float32Array,
+  ...TYPED_ARRAY,
   float16: Float16 as ElementsConstructor,
-  float64: Float64Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
 };
 
 /**

@@ -1,4 +1,4 @@
-import type { OwnWorkload } from '../index.js';
+import type { OwnWorkload } from '../own-workload.js';
 import { loadPictures } from './load.js';
 
 /** Seeded pictures of ten kinds and a small residual network: see docs/workloads.md. */

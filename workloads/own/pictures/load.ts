@@ -5,7 +5,7 @@ import { messageOf, TierbedError } from '../../../base/errors.js';
 import { cacheDir } from '../../../base/paths.js';
 import { silent } from '../../../base/progress.js';
 import type { Workload } from '../../types.js';
-import type { OwnOptions } from '../index.js';
+import type { OwnOptions } from '../own-workload.js';
 import {
   buildPictures,
   GENERATOR_VERSION,
