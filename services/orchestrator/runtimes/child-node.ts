@@ -17,6 +17,12 @@ const ENDS_WITHIN_MS = 5_000;
 /** Of what a node wrote to stderr, this much of the end is kept for errors. */
 const KEPT_STDERR_CHARS = 2_000;
 
+/**
+ * glibc keeps a heap for each thread, up to eight a core, and gives little of them back: a node that decodes pictures was
+ * 95 MB smaller with two, at the same speed. A process cannot set this for itself.
+ */
+const ARENAS = '2';
+
 /** What `tierbed node` prints when it answers. */
 interface ReadyLine {
   readonly data: string;
@@ -61,6 +67,7 @@ export class ChildNode {
     const child = spawn(process.execPath, [MAIN, 'node', ...settings, ...ports, '--exit-with-parent'], {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
+      env: { ...process.env, MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? ARENAS },
     });
     // Writing to a child that is gone is no error of its own: its exit says more.
     child.stdin?.on('error', () => {});
