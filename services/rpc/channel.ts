@@ -1,4 +1,5 @@
 import { Client, credentials } from '@grpc/grpc-js';
+import type { Http2Call } from './http2-call.js';
 import { Http2Channel } from './http2-channel.js';
 import { DEFAULT_MAX_MESSAGE_BYTES } from './limits.js';
 import './quiet.js';
@@ -38,6 +39,11 @@ export class RpcChannel {
    */
   waitForReady(withinMs: number): Promise<void> {
     return this.#channel.connection.waitForReady(withinMs);
+  }
+
+  /** A call to be driven by a file of `calls/`. */
+  createCall(method: string, deadlineMs: number | undefined): Http2Call {
+    return this.#channel.createCall(method, deadlineMs ?? Number.POSITIVE_INFINITY);
   }
 
   /** Ends the connection. Calls under way are cancelled. */

@@ -141,6 +141,11 @@ export class Http2Call implements Call {
 
   #onTrailers(headers: IncomingHttpHeaders): void {
     this.#status ??= statusOf(headers);
+    // Nothing follows trailers: unless data still waits to be read, there is no need to wait for the stream to say so.
+    if (this.#stream?.readableLength === 0) {
+      this.#ended = true;
+      this.#report();
+    }
   }
 
   #onData(data: Buffer): void {

@@ -2,8 +2,6 @@ import { type ChannelInterface, connectivityState } from '@grpc/grpc-js';
 import { Http2Call } from './http2-call.js';
 import { Http2Connection } from './http2-connection.js';
 
-type Call = ReturnType<ChannelInterface['createCall']>;
-
 /**
  * A channel for grpc-js's client that writes a message's parts to the HTTP/2 stream as they lie in memory, where grpc-js's
  * own channel would copy them into a frame first, and that reads a message straight into its buffer. One peer, one
@@ -18,7 +16,7 @@ export class Http2Channel implements ChannelInterface {
     this.#maxMessageBytes = maxMessageBytes;
   }
 
-  createCall(method: string, deadline: Date | number): Call {
+  createCall(method: string, deadline: Date | number): Http2Call {
     return new Http2Call(this.connection, method, Number(deadline), this.#maxMessageBytes);
   }
 

@@ -1,6 +1,7 @@
 import { ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { messageOf, TierbedError } from '../../base/errors.js';
+import { answerAtOnce } from './answer-at-once.js';
 import { Health, type ServingStatus } from './health.js';
 import { DEFAULT_MAX_MESSAGE_BYTES } from './limits.js';
 import { KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS } from './options.js';
@@ -46,7 +47,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     'grpc.so_reuseport': 0,
     'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-    interceptors: [readInPlace(maxMessageBytes)],
+    interceptors: [readInPlace(maxMessageBytes), answerAtOnce],
   });
   const services = [...options.services, health.service];
   for (const service of services) addService(server, service, maxMessageBytes);
