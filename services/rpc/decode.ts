@@ -305,5 +305,5 @@ function takeSenderStamp(parameters: Map<string, Parameter>): ReceivedStamp['sen
 }
 
 function nanoseconds(value: Parameter | undefined): bigint | undefined {
-  return typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : undefined;
+  return typeof value === 'bigint' && value >= 0n ? value : undefined;
 }

@@ -16,16 +16,16 @@ import { FIXED64, LENGTH, VARINT, varintBytes, WireWriter } from './wire.js';
 const COLLECTED_BYTES = 1024;
 /** Raw tensors start on a multiple of this in the frame: the size of the largest element. */
 const ALIGNMENT = 8;
-/** Decimal digits of 64 bits. */
-const STAMP_DIGITS = 20;
+/** A varint of 63 bits, however small its number: protobuf allows leading zeros. */
+const STAMP_BYTES = 9;
 
 /**
- * The two stamps as the last fields of a message, each with its digits as its last bytes. The times are known only when
- * everything else is in its place, so they are written over these zeros.
+ * The two stamps as the last fields of a message, each with its number as its last bytes. The times are known only when
+ * everything else is in its place, so they are written over these.
  */
 const STAMPS = Buffer.concat([stampField(SERIALISE_NS), stampField(SENT_NS)]);
-const SENT_DIGITS_FROM_END = STAMP_DIGITS;
-const SERIALISE_DIGITS_FROM_END = STAMP_DIGITS + stampField(SENT_NS).length;
+const SENT_FROM_END = STAMP_BYTES;
+const SERIALISE_FROM_END = STAMP_BYTES + stampField(SENT_NS).length;
 
 /**
  * Encodes a ModelInferRequest. Tensors go into `raw_input_contents` and are not copied here.
@@ -117,8 +117,8 @@ class MessageBuilder {
       // Setting up the call is a part of sending: gRPC does it between the encoding and the one copy.
       const serialiseNs = sentNs - started;
       if (stamp) {
-        writeDigits(end, SERIALISE_DIGITS_FROM_END, serialiseNs);
-        writeDigits(end, SENT_DIGITS_FROM_END, sentNs);
+        writeStamp(end, SERIALISE_FROM_END, serialiseNs);
+        writeStamp(end, SENT_FROM_END, sentNs);
       }
       sending.onSent?.({ bytes, serialiseNs, sentNs });
     });
@@ -184,14 +184,17 @@ function writeParameterValue(writer: WireWriter, key: string, value: Parameter):
 
 function stampField(key: string): Buffer {
   const writer = new WireWriter();
-  writeParameter(writer, key, '0'.repeat(STAMP_DIGITS));
+  // The largest number takes as many bytes as every stamp is given.
+  writeParameter(writer, key, 2n ** 63n - 1n);
   return writer.finish();
 }
 
-function writeDigits(message: Uint8Array, fromEnd: number, value: bigint): void {
-  const digits = value.toString().padStart(STAMP_DIGITS, '0');
+function writeStamp(message: Uint8Array, fromEnd: number, value: bigint): void {
   const start = message.byteLength - fromEnd;
-  for (let i = 0; i < STAMP_DIGITS; i++) message[start + i] = digits.charCodeAt(i);
+  for (let i = 0; i < STAMP_BYTES; i++) {
+    const more = i < STAMP_BYTES - 1 ? 0x80 : 0;
+    message[start + i] = Number((value >> BigInt(7 * i)) & 0x7fn) | more;
+  }
 }
 
 function checkedDimension(name: string, dimension: number): number {

@@ -55,6 +55,6 @@ export interface InferResponse {
   readonly sending?: Sending;
 }
 
-/** Parameters that the codec itself writes and reads: decimal nanoseconds. */
+/** Parameters that the codec itself writes and reads: int64 nanoseconds. */
 export const SERIALISE_NS = 'tierbed_serialise_ns';
 export const SENT_NS = 'tierbed_sent_ns';

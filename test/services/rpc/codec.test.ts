@@ -270,10 +270,15 @@ describe('stamps', () => {
   });
 
   it('are parameters that protobufjs reads', () => {
-    const message = plain(oracle.request, framed(encodeInferRequest({ ...request, sending: { stamp: true } })));
-    const parameters = message.parameters as Record<string, { stringParam: string }>;
-    for (const key of ['tierbed_serialise_ns', 'tierbed_sent_ns'])
-      assert.match(parameters[key]?.stringParam ?? '', /^\d{20}$/);
+    let sent: SentStamp | undefined;
+    const onSent = (stamp: SentStamp) => {
+      sent = stamp;
+    };
+    const sending = { stamp: true, onSent };
+    const message = plain(oracle.request, framed(encodeInferRequest({ ...request, sending })));
+    const parameters = message.parameters as Record<string, { int64Param: string }>;
+    assert.equal(parameters.tierbed_serialise_ns?.int64Param, String(sent?.serialiseNs));
+    assert.equal(parameters.tierbed_sent_ns?.int64Param, String(sent?.sentNs));
   });
 
   it('are not there unless asked for', () => {
@@ -282,8 +287,8 @@ describe('stamps', () => {
 
   it('of the hop before do not travel on', () => {
     const parameters = new Map([
-      ['tierbed_sent_ns', '1'],
-      ['mine', '2'],
+      ['tierbed_sent_ns', 1n],
+      ['mine', 2n],
     ]);
     const message = plain(oracle.request, framed(encodeInferRequest({ ...request, parameters })));
     assert.deepEqual(Object.keys(message.parameters as object), ['mine']);
