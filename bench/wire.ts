@@ -114,11 +114,10 @@ function addressesOf(links: OpenLinks): Addresses {
 
 function verdictOf(rows: readonly Row[]): Record<string, Figure> {
   const measured = rows.filter((row) => typeof row.ratio === 'number');
-  // Ratios are of links: where nothing limits the rate there is none, and the processors decide, which RTT 0 is for.
-  const far = measured
-    .filter((row) => (row.rttMs as number) >= 20 && row.rateMbps !== 0)
-    .map((row) => row.ratio as number);
-  const near = measured.filter((row) => row.rttMs === 0);
+  // Figures are of links that limit something: without a rate there is none, and this machine's processors decide.
+  const limited = measured.filter((row) => row.rateMbps !== 0);
+  const far = limited.filter((row) => (row.rttMs as number) >= 20).map((row) => row.ratio as number);
+  const near = limited.filter((row) => row.rttMs === 0);
   // What is added to raw TCP, as a share of what may be: 1.5 ms and 1 ms a megabyte.
   const shares = near.map((row) => (row.addedMs as number) / (1.5 + (row.bytes as number) / 1e6));
   return {
@@ -127,7 +126,7 @@ function verdictOf(rows: readonly Row[]): Record<string, Figure> {
       'ratio to raw TCP at RTT >= 20 ms and 10 to 1000 Mbit/s, worst cell': atMost(Math.max(...far), 1.2),
     }),
     ...(shares.length > 0 && {
-      'added at RTT 0 as a share of 1.5 ms + 1 ms/MB, worst cell': atMost(Math.max(...shares), 1),
+      'added at RTT 0 and 10 to 1000 Mbit/s as a share of 1.5 ms + 1 ms/MB, worst cell': atMost(Math.max(...shares), 1),
     }),
   };
 }
