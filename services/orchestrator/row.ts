@@ -1,33 +1,9 @@
 import { BYTE_COUNTS, COLUMNS, MAX_STAGES, PARTS, type Part, type SampleRow } from '../../analysis/columns.js';
 import type { StrategyIdentity } from '../../analysis/summary.js';
+import type { Hop, RunSampleResponse } from '../rpc/node-control.js';
 
-/** What one node did for one request: `Hop` of proto/testbed.proto, as the client gives it. */
-export interface HopTimes {
-  readonly tier: string;
-  readonly upMs: number;
-  readonly downMs: number;
-  readonly upBytes: number;
-  readonly downBytes: number;
-  readonly deserialiseMs: number;
-  readonly serialiseMs: number;
-  readonly preprocessMs: number;
-  readonly queueMs: number;
-  readonly loadMs: number;
-  readonly computeMs: number;
-  readonly handoverMs: number;
-  readonly stage: number;
-  readonly ranStage: boolean;
-}
-
-/** `RunSampleResponse` of proto/testbed.proto. */
-export interface SampleAnswer {
-  readonly endToEndMs: number;
-  readonly hops: readonly HopTimes[];
-  readonly postprocessMs: number;
-  readonly prediction: string;
-  readonly outputSha256: string;
-  readonly startedAtUnixMs: number;
-}
+/** What a row is made of; `otherMs` is not taken over but is what the parts leave of the whole. */
+export type SampleAnswer = Omit<RunSampleResponse, 'otherMs'>;
 
 /** What is known of a sample before it runs. */
 export interface SampleIdentity {
@@ -69,7 +45,7 @@ function identityCells({ strategy, ...identity }: SampleIdentity): SampleRow {
 }
 
 function partCells({ endToEndMs, hops, postprocessMs }: SampleAnswer): SampleRow {
-  const sumNs = (pick: (hop: HopTimes) => number): number => hops.reduce((sum, hop) => sum + toNs(pick(hop)), 0);
+  const sumNs = (pick: (hop: Hop) => number): number => hops.reduce((sum, hop) => sum + toNs(pick(hop)), 0);
   const named: Record<Exclude<Part, 'other'>, number> = {
     preprocess: sumNs((hop) => hop.preprocessMs),
     queue: sumNs((hop) => hop.queueMs),
@@ -90,7 +66,7 @@ function partCells({ endToEndMs, hops, postprocessMs }: SampleAnswer): SampleRow
 }
 
 /** Of which, by stage: empty for stages that the strategy has not. */
-function stageCells(hops: readonly HopTimes[]): SampleRow {
+function stageCells(hops: readonly Hop[]): SampleRow {
   const cells: Record<string, number | null> = {};
   for (let stage = 0; stage < MAX_STAGES; stage++) {
     const hop = hops.find((candidate) => candidate.ranStage && candidate.stage === stage);
@@ -101,7 +77,7 @@ function stageCells(hops: readonly HopTimes[]): SampleRow {
   return cells;
 }
 
-function byteCells(hops: readonly HopTimes[]): SampleRow {
+function byteCells(hops: readonly Hop[]): SampleRow {
   const counts = [hops[1]?.upBytes, hops[1]?.downBytes, hops[2]?.upBytes, hops[2]?.downBytes];
   return Object.fromEntries(BYTE_COUNTS.map((count, i) => [`${count}Bytes`, counts[i] ?? 0]));
 }

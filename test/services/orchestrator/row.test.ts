@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { COLUMNS } from '../../../analysis/columns.js';
 import { Random } from '../../../base/random.js';
-import { failedRow, type HopTimes, sampleRow } from '../../../services/orchestrator/row.js';
+import { failedRow, sampleRow } from '../../../services/orchestrator/row.js';
+import type { Hop } from '../../../services/rpc/node-control.js';
 import { sumOfPartsNs } from '../../analysis/rows.js';
 
 const strategy = { id: 's', workload: 'w', recipe: 'r', placement: 'mobile-edge-cloud', session: 'warm' };
 const identity = { sample: 3, round: 1, block: 2, item: 'a', label: 'cat', strategy, payload: 'encoded' };
 
-function hop(random: Random, fields: Partial<HopTimes>): HopTimes {
+function hop(random: Random, fields: Partial<Hop>): Hop {
   const ms = (): number => random.uniform(0, 20);
   return {
     ...{ tier: 'x', stage: 0, ranStage: true, upMs: ms(), downMs: ms(), upBytes: 7, downBytes: 9, deserialiseMs: ms() },
