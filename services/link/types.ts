@@ -1,3 +1,22 @@
+/** Shapes of jitter. Each has the mean `delayMs` and the standard deviation `jitterMs`, before delays below 0 become 0. */
+export type JitterDistribution = 'normal' | 'uniform' | 'pareto' | 'paretonormal';
+
+/** What a link is from a point in time on; what is not named stays as the settings around the trace have it. */
+export interface TraceStep {
+  /** From the trace's beginning. */
+  readonly atMs: number;
+  readonly rateMbps?: number;
+  readonly delayMs?: number;
+  readonly jitterMs?: number;
+  readonly lossPct?: number;
+}
+
+/** How a direction changes over time. After `lengthMs` it begins again. */
+export type LinkTrace =
+  | { readonly kind: 'steps'; readonly steps: readonly TraceStep[]; readonly lengthMs: number }
+  /** Mahimahi's format: at each of these times (ms, ascending, repeats allowed) one packet of 1500 IP bytes may pass. */
+  | { readonly kind: 'deliveries'; readonly atMs: readonly number[]; readonly lengthMs: number };
+
 /** One direction of a link. */
 export interface DirectionSettings {
   /**
@@ -9,8 +28,19 @@ export interface DirectionSettings {
   readonly delayMs: number;
   /** Standard deviation of the delay; order is kept. */
   readonly jitterMs: number;
+  /** `normal` when absent. */
+  readonly jitterDistribution?: JitterDistribution;
+  /** Share of packets that get lost, in per cent; none when absent. */
+  readonly lossPct?: number;
+  /**
+   * Mean number of packets lost in a row (Gilbert's model: at least 1); absent: each packet is lost or not whatever
+   * happened to the one before.
+   */
+  readonly lossBurstPackets?: number;
   /** Bytes on the wire that may wait for the rate limiter before the sender is held back; without a rate nothing waits. */
   readonly queueBytes: number;
+  /** Overrides the settings above while it runs; it begins when the settings come into force. */
+  readonly trace?: LinkTrace;
 }
 
 /** Links join adjacent tiers; `up` leads from the first-named tier to the second. */
@@ -21,6 +51,8 @@ export interface LinkSettings {
   readonly name: LinkName;
   readonly up: DirectionSettings;
   readonly down: DirectionSettings;
+  /** Nothing passes, either way; the settings hold again when this is false or absent. */
+  readonly blocked?: boolean;
 }
 
 /** A way from one node to another over one or more links in series. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
+import type { SampleRow } from '../../analysis/columns.js';
 import { readSamples } from '../../analysis/samples-csv.js';
 import { writeSamplesParquet } from '../../analysis/samples-parquet.js';
 import { type StrategyIdentity, type Summary, summarise } from '../../analysis/summary.js';
@@ -18,12 +19,21 @@ import { countRecorded } from './recorded.js';
 import { Recorder } from './recorder.js';
 import { type ChosenItem, type ResolvedStudy, resolveStudy } from './resolve.js';
 import { ResultsFolder } from './results-folder.js';
-import type { Runtime } from './runtimes/runtime.js';
+import type { Runtime, Testbed } from './runtimes/runtime.js';
 import { assertSame } from './same-study.js';
 import { sampleRunner } from './sample-runner.js';
 import type { StudyFile } from './study.js';
 import { studyAsYaml } from './study-yaml.js';
 import { warmUp } from './warm-up.js';
+
+/** Sees a run from outside while it goes on, e.g. to change its links or to pass on how far it is. */
+export interface RunObserver {
+  /** The testbed is there, until `closed`. */
+  opened?(testbed: Testbed): void;
+  closed?(): void;
+  /** A row is on disk: `done` of `total` are. */
+  recorded?(row: SampleRow, done: number, total: number): void;
+}
 
 export interface RunOptions {
   /** The folder of a new run; by default results/NAME-TIME. */
@@ -33,6 +43,7 @@ export interface RunOptions {
   readonly runtime: Runtime;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  readonly observer?: RunObserver;
 }
 
 export interface RunResult {
@@ -97,6 +108,7 @@ async function measure(
       options.progress,
       options.signal,
     );
+    options.observer?.opened?.(testbed);
     try {
       await proveLinks(folder, study, testbed, options);
       const deployed = await deploy(study, testbed, options.progress, options.signal);
@@ -112,10 +124,11 @@ async function measure(
         payload: study.file.study.payload,
         record: async (row) => {
           await recorder.record(row);
-          recorded++;
+          options.observer?.recorded?.(row, ++recorded, plan.samples);
         },
       });
     } finally {
+      options.observer?.closed?.();
       await testbed.close();
     }
   } catch (error) {

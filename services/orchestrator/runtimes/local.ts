@@ -4,6 +4,7 @@ import { LINK_DRIVERS } from '../../link/index.js';
 import type { LinkName, OpenLinks, Route } from '../../link/types.js';
 import { TIER_NAMES, type TierName } from '../tiers.js';
 import { ChildNode } from './child-node.js';
+import { noTierControl } from './no-tier-control.js';
 import type { Runtime, Testbed, TestbedRequest } from './runtime.js';
 
 /** The links that a request crosses from one tier to another. */
@@ -82,6 +83,7 @@ function testbed(children: ChildNodes, links: OpenLinks, close: () => Promise<vo
       cloud: children.cloud.asTestbedNode(),
     },
     links,
+    tiers: noTierControl('local'),
     notes: ['the local runtime limits neither the CPU nor the memory of a tier: its nodes share this machine'],
     route(from, to) {
       const address = links.addresses.get(routeName(from, to));

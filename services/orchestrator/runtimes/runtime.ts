@@ -18,10 +18,32 @@ export interface TestbedNode {
   readonly description: DescribeResponse;
 }
 
+/** What a tier may use, as it is in force. */
+export interface TierLimits {
+  readonly cpus: number;
+  readonly memoryMiB: number;
+}
+
+/** What can be done to tiers while they run. Each call resolves when it is so. */
+export interface TierControl {
+  limits(tier: TierName): Promise<TierLimits>;
+  /** What is not named stays as it is; gives what was read back. */
+  setLimits(tier: TierName, limits: Partial<TierLimits>): Promise<TierLimits>;
+  /** Ends the node as a crash would: without warning. */
+  kill(tier: TierName): Promise<void>;
+  /** Starts a node that was killed, and waits until it answers; what was deployed on it is gone. */
+  start(tier: TierName): Promise<void>;
+  /** Stops all of the node's threads where they are. */
+  pause(tier: TierName): Promise<void>;
+  resume(tier: TierName): Promise<void>;
+}
+
 /** Three nodes and the links between them. */
 export interface Testbed {
   readonly nodes: Readonly<Record<TierName, TestbedNode>>;
   readonly links: OpenLinks;
+  /** @throws TierbedError `refused` from its calls where the runtime cannot do what is asked */
+  readonly tiers: TierControl;
   /** What the runtime cannot do that the tiers ask for; for the results. */
   readonly notes: readonly string[];
   /** host:port of `to`'s data plane as `from` reaches it, over the links between them. */
