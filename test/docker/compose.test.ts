@@ -75,7 +75,7 @@ test('every name leads to the data plane in a tier, and tensors have no other ne
   assert.deepEqual(networksOf('gate'), ['gate']);
   for (const [name, { internal }] of Object.entries(networks)) assert.equal(internal ?? false, name !== 'front', name);
   const hosts = (service: string) =>
-    (services[service]?.extra_hosts ?? []).map((host) => host.replace(NET, 'NET').replace('=', ' '));
+    (services[service]?.extra_hosts ?? []).map((host) => host.replace(NET, 'NET').replace(':', ' '));
   assert.deepEqual(hosts('mobile-link'), ['mobile NET.1.10', 'edge NET.1.20', 'cloud NET.1.30']);
   assert.deepEqual(hosts('edge-link'), ['mobile NET.1.10', 'edge NET.1.20', 'cloud NET.2.30']);
   assert.deepEqual(hosts('cloud-link'), ['mobile NET.2.10', 'edge NET.2.20', 'cloud NET.2.30']);
