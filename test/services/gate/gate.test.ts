@@ -266,7 +266,7 @@ const REQUESTS: Readonly<Record<string, Attempt>> = {
   'an update by query': ['POST', '/containers/edge/update?Memory=268435456', { body: '{"Memory":268435456}' }],
   'an odd signal': ['POST', '/containers/edge/kill?signal=SIGSTOP'],
   'a signal by number': ['POST', '/containers/edge/kill?signal=9'],
-  'two signals': ['POST', '/containers/edge/kill?signal=SIGKILL&signal=SIGSTOP'],
+  'two signals': ['POST', '/containers/edge/kill?signal=SIGKILL&signal=SIGTERM'],
   'a signal by the body': ['POST', '/containers/edge/kill', { body: '{"signal":"SIGSTOP"}' }],
   'a signal of the query and another of the body': [
     'POST',
