@@ -9,6 +9,7 @@ import type { RegisterCommand } from '../command.js';
 interface Flags {
   readonly tier: string;
   readonly host: string;
+  readonly dataHost?: string;
   readonly dataPort: number;
   readonly metricsPort: number;
   readonly controlPort: number;
@@ -37,6 +38,7 @@ export const register: RegisterCommand = (program) => {
     .description('run the node of one tier: serves models, forwards stages and times every step')
     .requiredOption('--tier <name|file>', 'mobile, edge, cloud, or a YAML file like tiers/edge.yaml')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--data-host <address>', 'address that the data plane listens on (default: that of --host)')
     .option('--data-port <port>', 'gRPC, Open Inference Protocol v2 (0: a free one)', port, 8001)
     .option('--metrics-port <port>', 'HTTP: /healthz, /readyz, /metrics (0: a free one)', port, 8002)
     .option('--control-port <port>', 'gRPC, deployments and measured samples (0: a free one)', port, 8003)
@@ -68,6 +70,7 @@ async function run(flags: Flags): Promise<void> {
   const node = await startNode({
     tier: tierName(flags.tier),
     host: flags.host,
+    ...(flags.dataHost !== undefined && { dataHost: flags.dataHost }),
     dataPort: flags.dataPort,
     metricsPort: flags.metricsPort,
     controlPort: flags.controlPort,

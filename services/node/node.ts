@@ -23,6 +23,8 @@ export interface NodeOptions {
   readonly tier: string;
   /** 127.0.0.1 by default. */
   readonly host?: string;
+  /** Where the data plane listens, when that is not where control and metrics do. */
+  readonly dataHost?: string;
   /** 0 takes a free one; so do the others. 8001 by default, as Triton's. */
   readonly dataPort?: number;
   /** 8002 by default, as Triton's. */
@@ -101,7 +103,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   try {
     http = await startHttp(host, options.metricsPort ?? DEFAULT_PORTS.metrics, metrics.registry, () => ready);
     data = await startRpcServer({
-      host,
+      host: options.dataHost ?? host,
       port: options.dataPort ?? DEFAULT_PORTS.data,
       services: [inferenceService(inferenceHandlers({ tier, deployments, pipeline, metrics, ready: () => ready }))],
       ...limit,

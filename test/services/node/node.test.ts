@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createConnection } from 'node:net';
 import { test } from 'node:test';
 import { TierbedError } from '../../../base/errors.js';
 import type { NamedTensor } from '../../../onnx/tensor.js';
@@ -158,3 +159,19 @@ async function rejects(promise: Promise<unknown>, kind: string, message: RegExp)
     return true;
   });
 }
+
+test('the data plane may listen on another address than control and metrics, and on that one alone', async (t) => {
+  const { node, data, deploy } = await testNode(t, { host: '127.0.0.1', dataHost: '127.0.0.2' });
+  const port = node.dataAddress.split(':')[1];
+  assert.equal(node.dataAddress, `127.0.0.2:${port}`);
+  assert.match(node.controlAddress, /^127\.0\.0\.1:/);
+  assert.match(node.metricsAddress, /^127\.0\.0\.1:/);
+  await deploy('m', layers(0, 1));
+  assert.equal((await data.modelMetadata('m')).name, 'm');
+  await assert.rejects(
+    new Promise((resolve, reject) =>
+      createConnection(Number(port), '127.0.0.1', () => resolve('open')).on('error', reject),
+    ),
+    /ECONNREFUSED/,
+  );
+});
