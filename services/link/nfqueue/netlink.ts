@@ -101,7 +101,14 @@ export function copyMessage(seq: number, queue: number, copyBytes: number, super
 }
 
 /** Writes a verdict on the packet with this id, or on all that wait with an id up to it. Gives where it ends. */
-export function writeVerdict(bytes: Buffer, at: number, queue: number, verdict: number, id: number, upTo: boolean): number {
+export function writeVerdict(
+  bytes: Buffer,
+  at: number,
+  queue: number,
+  verdict: number,
+  id: number,
+  upTo: boolean,
+): number {
   writeHeader(bytes, at, VERDICT_BYTES, upTo ? MSG_VERDICT_BATCH : MSG_VERDICT, NLM_F_REQUEST, 0, queue);
   bytes.writeUInt16LE(12, at + 20);
   bytes.writeUInt16LE(ATTR_VERDICT_HEADER, at + 22);
@@ -129,7 +136,7 @@ export function decode(bytes: Buffer, at: number, end: number, packet: QueuedPac
   const messageEnd = Math.min(end, at + bytes.readUInt32LE(at));
   const type = bytes.readUInt16LE(at + 4);
   if (type === NLMSG_ERROR) {
-    packet.id = -bytes.readInt32LE(at + HEADER_BYTES);
+    packet.id = Math.abs(bytes.readInt32LE(at + HEADER_BYTES));
     return 'answer';
   }
   if (type !== ((NFNL_SUBSYS_QUEUE << 8) | MSG_PACKET)) return 'other';
@@ -140,7 +147,7 @@ export function decode(bytes: Buffer, at: number, end: number, packet: QueuedPac
   let trueBytes = 0;
   for (let next = at + HEADER_BYTES + NFGEN_BYTES; next + 4 <= messageEnd; ) {
     const length = bytes.readUInt16LE(next);
-    if (length < 4) break;
+    if (length < 4 || next + length > messageEnd) break;
     const value = next + 4;
     switch (bytes.readUInt16LE(next + 2)) {
       case ATTR_PACKET_HEADER:
