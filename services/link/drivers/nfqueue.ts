@@ -86,6 +86,9 @@ export const nfqueueDriver: InterfaceDriver = {
     }
 
     let closing: Promise<void> | undefined;
+    const assertOpen = () => {
+      if (closing) throw new TierbedError('unavailable', `the shaping of ${interfaceName} is closed`);
+    };
     const close = async () => {
       await rules.remove();
       await own.call('remove', queue).catch(() => {});
@@ -94,10 +97,12 @@ export const nfqueueDriver: InterfaceDriver = {
     };
     return {
       async set(changed, blocked = false) {
+        assertOpen();
         check(interfaceName, changed);
         await own.call('set', queue, changed, blocked);
       },
       async stats(): Promise<InterfaceStats> {
+        assertOpen();
         const [counted, drops] = await Promise.all([own.call('stats', queue), kernelDrops(queue)]);
         return { ...counted, droppedPackets: counted.droppedPackets + drops };
       },

@@ -180,6 +180,8 @@ describe('nfqueue', { skip }, () => {
       assert.equal((await rules(cable.far)).length, 3);
     });
     assert.deepEqual(await rules(cable.far), []);
+    await assert.rejects(far.stats(), /unavailable: the shaping of eth0 is closed/);
+    await assert.rejects(far.set(plain), /unavailable/);
     await send(3);
     assert.equal((await far.arrivals((all) => all.length === 3)).length, 3);
   });
