@@ -9,9 +9,11 @@ const TRANSMIT_QUEUE_PACKETS = 10_000;
 
 const ETHERNET_HEADER_BYTES = 14;
 
+const SEGMENTS_NOTE = 'tierbed: gso_max_segs was ';
+
 /** What is to be as it was when the chain goes. */
 interface Before {
-  /** `gso_max_segs`, unless it was 1 already. */
+  /** `gso_max_segs`; noted in the helper device's alias, where a later process finds it if this one is killed. */
   readonly maxSegments: number | undefined;
   /** The `clsact` is somebody else's. */
   readonly clsact: boolean;
@@ -34,20 +36,24 @@ export class Chain {
   static async open(interfaceName: string, settings: DirectionSettings): Promise<Chain> {
     const { ifindex, mtu, gso_max_segs: maxSegments } = await linkReport(interfaceName);
     const devices = { interfaceName, queueName: `tbq${ifindex}`, packetBytes: mtu + ETHERNET_HEADER_BYTES };
+    const left = await linkReport(devices.queueName).catch(undefinedIfMissing);
     // What cannot be is refused before anything is touched.
     shapeBatch(devices, settings, false);
     const clsact = (await qdiscs(interfaceName)).some(({ kind }) => kind === 'clsact');
     const filters = clsact ? await egressFilters(interfaceName) : [];
     const taken = filters.some(({ pref }) => pref === FILTER_PREFERENCE);
     const chain = new Chain(devices, {
-      maxSegments: maxSegments === 1 ? undefined : maxSegments,
+      maxSegments: segmentsIn(left?.ifalias) ?? maxSegments,
       clsact: clsact && !taken,
     });
     try {
-      const whole = taken && (await linkExists(devices.queueName));
+      const whole = taken && left !== undefined;
       // A filter whose device is gone drops everything, and cannot be pointed at another.
       if (taken && !whole) await tc({ lines: [removeFilterLine(devices)], table: undefined });
-      if (!(await linkExists(devices.queueName))) await ip('link', 'add', devices.queueName, 'type', 'ifb');
+      if (!left) await ip('link', 'add', devices.queueName, 'type', 'ifb');
+      if (chain.#before.maxSegments !== undefined) {
+        await ip('link', 'set', devices.queueName, 'alias', `${SEGMENTS_NOTE}${chain.#before.maxSegments}`);
+      }
       await ip(
         'link',
         'set',
@@ -64,7 +70,8 @@ export class Chain {
       if (!whole) await tc({ lines: redirectLines(devices), table: undefined });
       return chain;
     } catch (error) {
-      await chain.close().catch(() => {});
+      // What a predecessor left still shapes; only what is new goes.
+      if (!taken) await chain.close().catch(() => {});
       throw error;
     }
   }
@@ -126,4 +133,13 @@ export class Chain {
     if (maxSegments === undefined) return;
     await ip('link', 'set', this.#devices.interfaceName, 'gso_max_segs', String(maxSegments));
   }
+}
+
+function segmentsIn(alias: string | undefined): number | undefined {
+  return alias?.startsWith(SEGMENTS_NOTE) ? Number(alias.slice(SEGMENTS_NOTE.length)) : undefined;
+}
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (error instanceof TierbedError && error.kind === 'missing') return undefined;
+  throw error;
 }

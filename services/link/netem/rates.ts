@@ -1,4 +1,5 @@
-import { UNLIMITED_BYTES } from '../shaper.js';
+/** What may be on its way where the rate is not limited: 5 Gbit/s at 100 ms. */
+const UNLIMITED_BYTES = 64 * 1024 * 1024;
 
 /** The rate that stands for none: with it netem still keeps packets in order, and a full one takes 0.12 microseconds. */
 const UNLIMITED_MBPS = 100_000;

@@ -28,6 +28,7 @@ export interface LinkReport {
   readonly ifname: string;
   readonly mtu: number;
   readonly gso_max_segs?: number;
+  readonly ifalias?: string;
 }
 
 /** Runs lines of `tc`, in one process, up to the first that fails. @throws TierbedError `refused` with the kernel's words */
