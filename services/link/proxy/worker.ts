@@ -41,6 +41,7 @@ const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => 
     };
     for (const link of settings) links.set(link.name, { up: station(link, 'up'), down: station(link, 'down') });
     fabric = new Fabric([...links.values()].flatMap(({ up, down }) => [up, down]));
+    for (const { name, blocked } of settings) block(name, blocked);
   },
 
   async addRoute(route) {
@@ -84,6 +85,7 @@ const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => 
     const { up, down } = stations(link.name);
     up.shaper.set(link.up, nowMs());
     down.shaper.set(link.down, nowMs());
+    block(link.name, link.blocked);
     pump();
   },
 
@@ -101,6 +103,10 @@ const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => 
     await alarm.close();
   },
 };
+
+function block(name: LinkName, blocked = false): void {
+  for (const station of Object.values(stations(name))) station.block(blocked, nowMs());
+}
 
 function stations(name: LinkName): Record<Direction, Station> {
   const found = links.get(name);
