@@ -1,4 +1,4 @@
-import type { Exchange } from './probe/probe.js';
+import type { Exchange } from './probe/link-probe.js';
 import type { Direction } from './types.js';
 import { PACKET_BYTES, SEGMENT_BYTES, transferMs } from './wire.js';
 

@@ -72,6 +72,7 @@ export interface ProbeDatagrams {
   readonly count: number;
   readonly intervalMs: number;
   readonly settleMs: number;
+  readonly maxBurst: number;
 }
 
 export interface RunProbeRequest {

@@ -20,9 +20,8 @@ export interface Exchange {
   readonly downTail: { readonly ms: number; readonly bytes: number };
 }
 
-/** Datagrams of one size one after the other, one way. */
-export interface DatagramTask {
-  readonly direction: Direction;
+/** Small datagrams, each sent back at once by the far end. */
+export interface EchoTask {
   /** On the wire, headers included: `MIN_DATAGRAM_BYTES` to `PACKET_BYTES`. */
   readonly wireBytes: number;
   readonly count: number;
@@ -30,14 +29,13 @@ export interface DatagramTask {
   readonly intervalMs: number;
   /** How long the last one may be on its way. */
   readonly settleMs: number;
+  /** Never more in a row than this: a sender that is late stays late. 0: it catches up. */
+  readonly maxBurst: number;
 }
 
-/** Small datagrams, each sent back at once by the far end. */
-export interface EchoTask {
-  readonly wireBytes: number;
-  readonly count: number;
-  readonly intervalMs: number;
-  readonly settleMs: number;
+/** Datagrams of one size one after the other, one way. */
+export interface DatagramTask extends EchoTask {
+  readonly direction: Direction;
 }
 
 /** A datagram that came, by its place in the order in which they were sent, from 0. */
@@ -56,13 +54,16 @@ export interface LinkProbe {
    */
   exchange(task: ExchangeTask): Promise<readonly Exchange[]>;
   /** Packets of the probe's own; absent where a stream is relayed, which has none. */
-  readonly packets?: {
-    /** The ones that came, in the order in which they came. */
-    datagrams(task: DatagramTask): Promise<readonly Arrival[]>;
-    /** The ones that came back. */
-    echo(task: EchoTask): Promise<readonly Exchange[]>;
-  };
+  readonly packets: PacketProbe | undefined;
   close(): Promise<void>;
+}
+
+/** Packets of the probe's own. */
+export interface PacketProbe {
+  /** The ones that came, in the order in which they came. */
+  datagrams(task: DatagramTask): Promise<readonly Arrival[]>;
+  /** The ones that came back. */
+  echo(task: EchoTask): Promise<readonly Exchange[]>;
 }
 
 /** What a UDP datagram takes on the wire beside its payload: 14 bytes of Ethernet, 20 of IPv4 and 8 of UDP. */

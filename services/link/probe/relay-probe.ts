@@ -15,6 +15,7 @@ export async function openRelayProbe(
     const address = await links.addRoute({ name, via, target: probe.address });
     return {
       exchange: (task) => probe.run(address, task),
+      packets: undefined,
       async close() {
         try {
           await links.removeRoute(name);

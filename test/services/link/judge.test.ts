@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Expected, judgeMessage, judgePings, judgeRate } from '../../../services/link/judge.js';
 import { clippedNormal } from '../../../services/link/normal.js';
-import type { Exchange } from '../../../services/link/probe/probe.js';
+import type { Exchange } from '../../../services/link/probe/link-probe.js';
 
 const tolerance = { ms: 1, share: 0.03 };
 const expected = (over: Partial<Expected> = {}): Expected => ({ delayMs: 20, jitterMs: 0, ratesMbps: [10], ...over });
