@@ -1,9 +1,7 @@
-import { Fifo } from './fifo.js';
+import type { Draws } from './jitter.js';
+import { Transit } from './transit.js';
 import type { DirectionSettings } from './types.js';
-import { PACKET_BYTES, SEGMENT_BYTES, serialisationMs, wireBytes } from './wire.js';
-
-/** What may be on its way in a direction whose rate is not limited: 5 Gbit/s at 100 ms. */
-export const UNLIMITED_BYTES = 64 * 1024 * 1024;
+import { PACKET_BYTES, SEGMENT_BYTES, wireBytes } from './wire.js';
 
 /** Payload that crosses an unlimited direction in one piece. */
 const WHOLE_READ_BYTES = 64 * 1024;
@@ -11,47 +9,28 @@ const WHOLE_READ_BYTES = 64 * 1024;
 /** A shaped piece goes through the rate limiter in at most this many packets (15.9 kB) at once. */
 const MAX_QUANTUM_PACKETS = 11;
 
-interface Entry<T> {
-  readonly item: T;
-  readonly payloadBytes: number;
-  readonly wireBytes: number;
-  /** When it no longer counts to the queue. */
-  readonly leavesQueueMs: number;
-  readonly releaseMs: number;
-}
-
 /** An item that reached the far end, and when it did so: before the time at which it was asked for. */
 export interface Released<T> {
   readonly item: T;
   readonly atMs: number;
 }
 
-/**
- * One direction of a link: a queue before a rate limiter, then a delay line. First in, first out.
- *
- * Time is what the caller says it is, in milliseconds, so an item's times depend on when it came and not on when anybody
- * looked: a late wake-up delays one item, never those behind it.
- */
+/** One direction of a link for pieces of a stream: they are counted in payload, and shaped as the packets they would be. */
 export class Shaper<T> {
   #settings: DirectionSettings;
-  readonly #normal: () => number;
-  readonly #line = new Fifo<Entry<T>>();
-  /** How many entries at the front of the line have left the queue. */
-  #departed = 0;
-  #queuedBytes = 0;
-  #lastDepartureMs = Number.NEGATIVE_INFINITY;
-  #lastReleaseMs = Number.NEGATIVE_INFINITY;
+  readonly #transit: Transit<{ readonly item: T; readonly payloadBytes: number }>;
   #releasedBytes = 0;
 
-  /** @param normal draws from the standard normal distribution, for the jitter */
-  constructor(settings: DirectionSettings, normal: () => number) {
+  /** @param random draws the jitter */
+  constructor(settings: DirectionSettings, random: Draws, atMs: number) {
     this.#settings = settings;
-    this.#normal = normal;
+    this.#transit = new Transit(settings, random, atMs);
   }
 
   /** Settings for what comes from now on; what is on its way keeps its times, and nothing overtakes it. */
-  set(settings: DirectionSettings): void {
+  set(settings: DirectionSettings, atMs: number): void {
     this.#settings = settings;
+    this.#transit.set(settings, atMs);
   }
 
   /** Payload bytes that reached the far end. */
@@ -64,61 +43,40 @@ export class Shaper<T> {
    * series can begin only when such a piece is complete, so this is the error of the store-and-forward.
    */
   get quantumBytes(): number {
-    const { rateMbps, queueBytes } = this.#settings;
-    if (!rateMbps) return WHOLE_READ_BYTES;
-    const packets = Math.min(MAX_QUANTUM_PACKETS, Math.floor(rateMbps / 100), Math.floor(queueBytes / PACKET_BYTES));
+    const { rateMbps, queueBytes, trace } = this.#settings;
+    if (trace?.kind === 'deliveries') return SEGMENT_BYTES;
+    const ratesMbps = [rateMbps, ...(trace?.steps.map((step) => step.rateMbps) ?? [])].filter((rate) => !!rate);
+    if (ratesMbps.length === 0) return WHOLE_READ_BYTES;
+    const slowestMbps = Math.min(...(ratesMbps as number[]));
+    const packets = Math.min(MAX_QUANTUM_PACKETS, Math.floor(slowestMbps / 100), Math.floor(queueBytes / PACKET_BYTES));
     return Math.max(1, packets) * SEGMENT_BYTES;
   }
 
   /** Whether the queue takes this payload at this time; an empty queue takes anything. */
   admits(payloadBytes: number, atMs: number): boolean {
-    for (;;) {
-      const first = this.#line.at(this.#departed);
-      if (!first || first.leavesQueueMs > atMs) break;
-      this.#queuedBytes -= first.wireBytes;
-      this.#departed++;
-    }
-    const capacity = this.#settings.rateMbps ? this.#settings.queueBytes : UNLIMITED_BYTES;
-    return this.#queuedBytes === 0 || this.#queuedBytes + wireBytes(payloadBytes) <= capacity;
+    return this.#transit.admits(wireBytes(payloadBytes), atMs);
   }
 
   /** When the next item leaves the queue, Infinity if it is empty. Ask `admits` first: it lets go of what has left. */
   get roomMs(): number {
-    return this.#line.at(this.#departed)?.leavesQueueMs ?? Number.POSITIVE_INFINITY;
+    return this.#transit.roomMs;
   }
 
   /** Puts an item in; its times follow from when it came. */
   push(item: T, payloadBytes: number, atMs: number): void {
-    const { rateMbps, delayMs, jitterMs } = this.#settings;
-    const departureMs = Math.max(atMs, this.#lastDepartureMs) + serialisationMs(payloadBytes, rateMbps);
-    const delay = jitterMs > 0 ? Math.max(0, delayMs + jitterMs * this.#normal()) : delayMs;
-    const releaseMs = Math.max(departureMs + delay, this.#lastReleaseMs);
-    const bytes = wireBytes(payloadBytes);
-    this.#line.push({
-      item,
-      payloadBytes,
-      wireBytes: bytes,
-      leavesQueueMs: rateMbps ? departureMs : releaseMs,
-      releaseMs,
-    });
-    this.#queuedBytes += bytes;
-    this.#lastDepartureMs = departureMs;
-    this.#lastReleaseMs = releaseMs;
+    this.#transit.push({ item, payloadBytes }, wireBytes(payloadBytes), atMs);
   }
 
   /** When the next item reaches the far end, Infinity if nothing is on its way. */
   get releaseMs(): number {
-    return this.#line.at(0)?.releaseMs ?? Number.POSITIVE_INFINITY;
+    return this.#transit.releaseMs;
   }
 
   /** Takes the next item that reached the far end by this time. */
   shift(atMs: number): Released<T> | undefined {
-    const first = this.#line.at(0);
-    if (!first || first.releaseMs > atMs) return undefined;
-    this.#line.shift();
-    if (this.#departed > 0) this.#departed--;
-    else this.#queuedBytes -= first.wireBytes;
-    this.#releasedBytes += first.payloadBytes;
-    return { item: first.item, atMs: first.releaseMs };
+    const next = this.#transit.shift(atMs);
+    if (!next) return undefined;
+    this.#releasedBytes += next.item.payloadBytes;
+    return { item: next.item.item, atMs: next.atMs };
   }
 }

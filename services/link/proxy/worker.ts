@@ -37,7 +37,7 @@ const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => 
     const random = new Random(seed);
     const station = (link: LinkSettings, direction: Direction) => {
       const jitter = random.fork(`${link.name} ${direction}`);
-      return new Station(new Shaper(link[direction], () => jitter.normal()));
+      return new Station(new Shaper(link[direction], jitter, nowMs()));
     };
     for (const link of settings) links.set(link.name, { up: station(link, 'up'), down: station(link, 'down') });
     fabric = new Fabric([...links.values()].flatMap(({ up, down }) => [up, down]));
@@ -83,8 +83,8 @@ const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => 
 
   set(link) {
     const { up, down } = stations(link.name);
-    up.shaper.set(link.up);
-    down.shaper.set(link.down);
+    up.shaper.set(link.up, nowMs());
+    down.shaper.set(link.down, nowMs());
     pump();
   },
 

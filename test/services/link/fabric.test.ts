@@ -5,7 +5,8 @@ import { Shaper } from '../../../services/link/shaper.js';
 import type { DirectionSettings } from '../../../services/link/types.js';
 
 const plain: DirectionSettings = { delayMs: 0, jitterMs: 0, queueBytes: 64 * 1514 };
-const station = (settings: Partial<DirectionSettings>) => new Station(new Shaper({ ...plain, ...settings }, () => 0));
+const station = (settings: Partial<DirectionSettings>) =>
+  new Station(new Shaper({ ...plain, ...settings }, { normal: () => 0, uniform: () => 0.5 }, 0));
 const data = (bytes: number, fill = 0): Parcel => ({ kind: 'data', data: Buffer.alloc(bytes, fill) });
 
 interface Receiver {

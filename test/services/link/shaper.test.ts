@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Shaper, UNLIMITED_BYTES } from '../../../services/link/shaper.js';
+import { Shaper } from '../../../services/link/shaper.js';
+import { UNLIMITED_BYTES } from '../../../services/link/transit.js';
 import type { DirectionSettings } from '../../../services/link/types.js';
 import { wireBytes } from '../../../services/link/wire.js';
 
@@ -8,7 +9,7 @@ const plain: DirectionSettings = { delayMs: 0, jitterMs: 0, queueBytes: 1_000_00
 
 function shaper(settings: Partial<DirectionSettings>, normals: readonly number[] = []): Shaper<string> {
   let drawn = 0;
-  return new Shaper({ ...plain, ...settings }, () => normals[drawn++] ?? 0);
+  return new Shaper({ ...plain, ...settings }, { normal: () => normals[drawn++] ?? 0, uniform: () => 0.5 }, 0);
 }
 
 /** Everything that is on its way, with the times at which it arrives. */
@@ -116,10 +117,10 @@ test('without a rate the bound is on what is on its way', () => {
 test('new settings hold for what comes after, and nothing overtakes', () => {
   const s = shaper({ delayMs: 100 });
   s.push('a', 1, 0);
-  s.set({ ...plain, delayMs: 10 });
+  s.set({ ...plain, delayMs: 10 }, 0);
   s.push('b', 1, 0);
   s.push('c', 1, 200);
-  s.set({ ...plain, rateMbps: 1, delayMs: 0 });
+  s.set({ ...plain, rateMbps: 1, delayMs: 0 }, 200);
   s.push('d', 1448, 300);
   assert.deepEqual(drain(s), [
     ['a', 100],
