@@ -4,7 +4,11 @@
  *
  * @param n trials; @param p chance of each, 0 to 1; @param probability e.g. 0.999
  */
-export function binomialRange(n: number, p: number, probability: number): { readonly low: number; readonly high: number } {
+export function binomialRange(
+  n: number,
+  p: number,
+  probability: number,
+): { readonly low: number; readonly high: number } {
   if (p <= 0) return { low: 0, high: 0 };
   if (p >= 1) return { low: n, high: n };
   const tail = (1 - probability) / 2;

@@ -69,7 +69,9 @@ async function run(flags: Flags): Promise<void> {
     log,
   });
   const { controlAddress: control, metricsAddress: metrics, choice } = agent;
-  process.stdout.write(`${JSON.stringify({ ready: true, tier, control, metrics, driver: choice.name, pid: process.pid })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ ready: true, tier, control, metrics, driver: choice.name, pid: process.pid })}\n`,
+  );
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   log.info('stopping');
   await agent.close();

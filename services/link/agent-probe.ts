@@ -1,14 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { LinkAgentClient } from '../rpc/client.js';
 import type { OpenProbeResponse, ProbeDatagrams } from '../rpc/link-agent.js';
-import type {
-  Arrival,
-  DatagramTask,
-  EchoTask,
-  Exchange,
-  ExchangeTask,
-  LinkProbe,
-} from './probe/link-probe.js';
+import type { Arrival, DatagramTask, EchoTask, Exchange, ExchangeTask, LinkProbe } from './probe/link-probe.js';
 import type { LinkName } from './types.js';
 
 /** An agent, its tier, and the link at which its end of the measurement is. */
@@ -38,9 +31,7 @@ export class AgentProbe implements LinkProbe {
     this.#near = near;
     this.#far = far;
     this.#relay = relay;
-    this.packets = relay
-      ? undefined
-      : { datagrams: (task) => this.#datagrams(task), echo: (task) => this.#echo(task) };
+    this.packets = relay ? undefined : { datagrams: (task) => this.#datagrams(task), echo: (task) => this.#echo(task) };
   }
 
   /** @throws TierbedError `unavailable` when an agent does not answer */
@@ -90,7 +81,13 @@ export class AgentProbe implements LinkProbe {
     const to = { tier: this.#far.tier, port: this.#far.udpPort };
     const { exchanges } = await client.runProbe({ id, ...to, echo: runOf(task) }, within(durationOf(task)));
     const none = { ms: 0, bytes: 0 };
-    return exchanges.map(({ upMs, downMs, roundTripMs }) => ({ upMs, downMs, roundTripMs, upTail: none, downTail: none }));
+    return exchanges.map(({ upMs, downMs, roundTripMs }) => ({
+      upMs,
+      downMs,
+      roundTripMs,
+      upTail: none,
+      downTail: none,
+    }));
   }
 }
 

@@ -128,12 +128,26 @@ export async function startLinkAgent(options: AgentOptions): Promise<RunningAgen
       port: options.controlPort ?? AGENT_PORTS.control,
       services: [
         linkAgentService(
-          handlers({ plan, names, choice, notes, shaping, relaying, probes, metricsAddress, bootId: randomUUID(), log }),
+          handlers({
+            plan,
+            names,
+            choice,
+            notes,
+            shaping,
+            relaying,
+            probes,
+            metricsAddress,
+            bootId: randomUUID(),
+            log,
+          }),
         ),
       ],
     });
     ready = true;
-    log?.info({ control: control.address, metrics: http.address, driver: choice.name, why: choice.why }, 'link agent is ready');
+    log?.info(
+      { control: control.address, metrics: http.address, driver: choice.name, why: choice.why },
+      'link agent is ready',
+    );
     let closing: Promise<void> | undefined;
     return {
       tier,
@@ -184,7 +198,10 @@ function handlers(context: HandlerContext): LinkAgentHandlers {
   const { plan, names, choice, shaping, probes } = context;
   const relaying = (): Relaying => {
     if (context.relaying) return context.relaying;
-    throw new TierbedError('refused', `the ${choice.name} driver of ${plan.tier} shapes packets on their way: it has no routes`);
+    throw new TierbedError(
+      'refused',
+      `the ${choice.name} driver of ${plan.tier} shapes packets on their way: it has no routes`,
+    );
   };
   return {
     describe: async () => ({

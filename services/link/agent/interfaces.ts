@@ -20,7 +20,8 @@ export async function findInterfaces(plan: AgentPlan, withinMs: number): Promise
     const control = interfaceOf(plan.controlAddress);
     const data = plan.data.map(({ link, address }) => [link, interfaceOf(address)] as const);
     const absent = control === undefined ? plan.controlAddress : plan.data.find((_, i) => !data[i]?.[1])?.address;
-    if (absent === undefined) return { control: control as string, data: new Map(data as [typeof data[0][0], string][]) };
+    if (absent === undefined)
+      return { control: control as string, data: new Map(data as [(typeof data)[0][0], string][]) };
     if (performance.now() > untilMs) {
       throw new TierbedError('missing', `no interface of ${plan.tier} has the address ${absent}`, {
         fix: 'Set TIERBED_NET (or --net) to what the networks begin with, e.g. 10.203, and give the agent its addresses.',

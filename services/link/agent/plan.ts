@@ -83,8 +83,22 @@ export function agentPlan(tier: AgentTier, prefix: string): AgentPlan {
         ],
         peers: { mobile: first('mobile'), cloud: second('cloud') },
         translations: [
-          ...translated('mobile-edge', 'edge-cloud', first('mobile'), second('mobile'), first('cloud'), second('cloud')),
-          ...translated('edge-cloud', 'mobile-edge', second('cloud'), first('cloud'), second('mobile'), first('mobile')),
+          ...translated(
+            'mobile-edge',
+            'edge-cloud',
+            first('mobile'),
+            second('mobile'),
+            first('cloud'),
+            second('cloud'),
+          ),
+          ...translated(
+            'edge-cloud',
+            'mobile-edge',
+            second('cloud'),
+            first('cloud'),
+            second('mobile'),
+            first('mobile'),
+          ),
         ],
       };
     case 'cloud':

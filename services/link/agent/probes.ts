@@ -94,5 +94,8 @@ export class Probes {
 
 function checked(run: ProbeDatagrams): ProbeDatagrams {
   if (run.wireBytes >= MIN_DATAGRAM_BYTES && run.wireBytes <= PACKET_BYTES && run.intervalMs > 0) return run;
-  throw new TierbedError('invalid', `a probe's datagrams cannot be of ${run.wireBytes} bytes, ${run.intervalMs} ms apart`);
+  throw new TierbedError(
+    'invalid',
+    `a probe's datagrams cannot be of ${run.wireBytes} bytes, ${run.intervalMs} ms apart`,
+  );
 }

@@ -53,7 +53,8 @@ export function natRules(plan: AgentPlan, names: InterfaceNames): string {
   const before: string[] = [];
   const after: string[] = [];
   for (const { from, to, rewrite, address, becomes } of plan.translations) {
-    if (rewrite === 'destination') before.push(`-i ${names.data.get(from)} -d ${address} -j DNAT --to-destination ${becomes}`);
+    if (rewrite === 'destination')
+      before.push(`-i ${names.data.get(from)} -d ${address} -j DNAT --to-destination ${becomes}`);
     else after.push(`-o ${names.data.get(to)} -s ${address} -j SNAT --to-source ${becomes}`);
   }
   const { PREROUTING, POSTROUTING } = CHAINS.nat;

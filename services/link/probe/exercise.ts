@@ -6,7 +6,15 @@ import type { Exercise } from './probe.js';
 const NOTHING_SEEN = { completeMs: 0, markMs: 0, markBytes: 0 };
 
 /** Does one exercise over a connection of its own. Rejects when it breaks or the answers do not come in time. */
-export function exercise({ host, port, upBytes, downBytes, count, intervalMs, timeoutMs }: Exercise): Promise<Exchange[]> {
+export function exercise({
+  host,
+  port,
+  upBytes,
+  downBytes,
+  count,
+  intervalMs,
+  timeoutMs,
+}: Exercise): Promise<Exchange[]> {
   return new Promise((resolve, reject) => {
     const sentMs: number[] = [];
     const exchanges: Exchange[] = [];
