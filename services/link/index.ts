@@ -1,3 +1,4 @@
+import { nfqueueDriver } from './drivers/nfqueue.js';
 import { proxyDriver } from './drivers/proxy.js';
 import type { InterfaceDriver } from './interface-driver.js';
 import type { LinkDriver } from './types.js';
@@ -8,4 +9,4 @@ export const LINK_DRIVERS: Readonly<Record<string, LinkDriver>> = {
 };
 
 /** Drivers of interfaces, the best first. */
-export const INTERFACE_DRIVERS: readonly InterfaceDriver[] = [];
+export const INTERFACE_DRIVERS: readonly InterfaceDriver[] = [nfqueueDriver];

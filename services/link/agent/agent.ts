@@ -92,7 +92,7 @@ export async function startLinkAgent(options: AgentOptions): Promise<RunningAgen
     await firewall?.shut(new Set(names.data.keys()));
     await shaping?.close();
     await removeSecondAddresses(plan, names);
-    await firewall?.close(true);
+    await firewall?.close();
   };
   try {
     await addSecondAddresses(plan, names);

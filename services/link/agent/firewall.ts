@@ -1,91 +1,92 @@
+import { readFile } from 'node:fs/promises';
 import { messageOf, TierbedError } from '../../../base/errors.js';
+import { findIptables, type Iptables } from '../iptables.js';
 import type { LinkName } from '../types.js';
-import { command } from './command.js';
 import type { AgentPlan } from './plan.js';
-import { CHAINS, filterRules, type InterfaceNames, natRules } from './rules.js';
-
-/** Which one works is a matter of the kernel; the first that does is used for everything. */
-const BACKENDS = ['iptables-legacy', 'iptables-nft', 'iptables'];
-/** Seconds to wait for another program that holds the lock of the tables. */
-const LOCK_WAIT = ['-w', '10'];
+import { CHAINS, filterRules, type InterfaceNames, ipv6Rules, natRules } from './rules.js';
 
 type Table = keyof typeof CHAINS;
 
 /** The agent's own chains in its namespace's tables. Each change of a table is one: no packet meets half of it. */
 export class Firewall {
-  readonly backend: string;
   readonly #plan: AgentPlan;
   readonly #names: InterfaceNames;
   readonly #dataPort: number;
+  readonly #ipv4: Iptables;
 
-  private constructor(backend: string, plan: AgentPlan, names: InterfaceNames, dataPort: number) {
-    this.backend = backend;
+  private constructor(plan: AgentPlan, names: InterfaceNames, dataPort: number, ipv4: Iptables) {
     this.#plan = plan;
     this.#names = names;
     this.#dataPort = dataPort;
+    this.#ipv4 = ipv4;
   }
 
   /**
-   * Puts the rules in, with every link shut; those of an earlier agent are replaced.
+   * Puts the rules in, with every link shut; those of an earlier agent are replaced. The testbed speaks IPv4: where an
+   * interface has IPv6 too, nothing of that passes.
    *
-   * @throws TierbedError `refused` when no backend of iptables works here, with what each said
+   * @throws TierbedError `unavailable` or `refused` when iptables does not work here, with what it said
    */
   static async open(plan: AgentPlan, names: InterfaceNames, dataPort: number): Promise<Firewall> {
-    const failures: string[] = [];
-    for (const backend of BACKENDS) {
-      const firewall = new Firewall(backend, plan, names, dataPort);
-      try {
-        await firewall.shut(new Set(names.data.keys()));
-        await firewall.#lead('filter');
-        if (plan.translations.length > 0) {
-          await command(`${backend}-restore`, [...LOCK_WAIT, '--noflush'], natRules(plan, names));
-          await firewall.#lead('nat');
-        }
-        return firewall;
-      } catch (error) {
-        failures.push(messageOf(error));
-        await firewall.#remove(['nat', 'filter']);
-      }
-    }
-    throw new TierbedError('refused', `iptables does not work here: ${failures.join('; ')}`, {
-      fix: 'Give the agent NET_ADMIN and NET_RAW, and use a kernel with netfilter (filter, nat and mangle tables).',
-    });
+    const firewall = new Firewall(plan, names, dataPort, await findIptables('ip'));
+    await firewall.shut(new Set(names.data.keys()));
+    if (plan.translations.length > 0) await install(firewall.#ipv4, 'nat', natRules(plan, names));
+    const all = [names.control, ...names.data.values()];
+    const speaking = (await Promise.all(all.map(hasIpv6))).some(Boolean);
+    if (speaking) await install(await findIptables('ip6'), 'filter', ipv6Rules(all));
+    return firewall;
   }
 
   /** Lets nothing pass on these links, and opens the others. */
   async shut(links: ReadonlySet<LinkName>): Promise<void> {
-    const rules = filterRules(this.#plan, this.#names, this.#dataPort, links);
-    await command(`${this.backend}-restore`, [...LOCK_WAIT, '--noflush'], rules);
+    await install(this.#ipv4, 'filter', filterRules(this.#plan, this.#names, this.#dataPort, links));
   }
 
-  /** Takes the translation away, and the filter too unless it is to stay. Never throws. */
-  async close(keepFilter: boolean): Promise<void> {
-    await this.#remove(keepFilter ? ['nat'] : ['nat', 'filter']);
-  }
-
-  /** Makes the built-in chains of a table lead to the agent's, before anything else that is in them. */
-  async #lead(table: Table): Promise<void> {
-    for (const [builtIn, chain] of Object.entries(CHAINS[table])) {
-      const rule = [builtIn, '-j', chain];
-      const there = await command(this.backend, [...LOCK_WAIT, '-t', table, '-C', ...rule]).then(
-        () => true,
-        () => false,
-      );
-      if (!there) await command(this.backend, [...LOCK_WAIT, '-t', table, '-I', ...rule]);
+  /**
+   * Takes the translation away; the filter stays, which keeps links shut.
+   *
+   * @throws TierbedError `refused` with the words of iptables
+   */
+  async close(): Promise<void> {
+    const lines: string[] = [];
+    for (const [builtIn, chain] of Object.entries(CHAINS.nat)) {
+      if (!(await this.#ipv4.list('nat', chain))) continue;
+      const present = (await this.#ipv4.list('nat', builtIn)) ?? [];
+      const jump = jumpTo(builtIn, chain);
+      lines.push(...present.filter((rule) => rule === `-A ${jump}`).map(() => `-D ${jump}`), `-F ${chain}`, `-X ${chain}`);
     }
+    if (lines.length > 0) await this.#ipv4.commit('nat', lines);
   }
+}
 
-  async #remove(tables: readonly Table[]): Promise<void> {
-    for (const table of tables) {
-      for (const [builtIn, chain] of Object.entries(CHAINS[table])) {
-        for (const args of [
-          ['-D', builtIn, '-j', chain],
-          ['-F', chain],
-          ['-X', chain],
-        ]) {
-          await command(this.backend, [...LOCK_WAIT, '-t', table, ...args]).catch(() => {});
-        }
-      }
-    }
+function jumpTo(builtIn: string, chain: string): string {
+  return `${builtIn} -j ${chain}`;
+}
+
+/** Fills the agent's chains of a table, and makes the built-in ones lead to them before anything else that is there. */
+async function install(
+  iptables: Iptables,
+  table: Table,
+  rules: Readonly<Record<string, readonly string[]>>,
+): Promise<void> {
+  const lines = Object.keys(rules).map((chain) => `:${chain} - [0:0]`);
+  for (const [chain, list] of Object.entries(rules)) lines.push(...list.map((rule) => `-A ${chain} ${rule}`));
+  for (const [builtIn, chain] of Object.entries(CHAINS[table])) {
+    const present = (await iptables.list(table, builtIn)) ?? [];
+    const jump = jumpTo(builtIn, chain);
+    if (!present.includes(`-A ${jump}`)) lines.push(`-I ${jump}`);
   }
+  try {
+    await iptables.commit(table, lines);
+  } catch (error) {
+    throw new TierbedError('refused', `the ${table} table of this namespace cannot be set: ${messageOf(error)}`, {
+      fix: 'Give the agent NET_ADMIN and NET_RAW, and use a kernel with netfilter (filter, nat and mangle tables).',
+      cause: error,
+    });
+  }
+}
+
+async function hasIpv6(interfaceName: string): Promise<boolean> {
+  const disabled = await readFile(`/proc/sys/net/ipv6/conf/${interfaceName}/disable_ipv6`, 'utf8').catch(() => '1');
+  return disabled.trim() === '0';
 }

@@ -13,8 +13,11 @@ export const CHAINS = {
   nat: { PREROUTING: 'TIERBED-PREROUTING', POSTROUTING: 'TIERBED-POSTROUTING' },
 } as const;
 
+/** Rules by the agent's chain, as `iptables -A` takes them. */
+export type ChainRules = Readonly<Record<string, readonly string[]>>;
+
 /**
- * The filter table for `iptables-restore --noflush`. On the control network a tier hears and answers the controllers alone,
+ * The filter table. On the control network a tier hears and answers the controllers alone,
  * and nobody reaches the data port; over a link nobody reaches the control network. Nothing passes an interface whose link
  * is shut.
  */
@@ -23,7 +26,7 @@ export function filterRules(
   names: InterfaceNames,
   dataPort: number,
   shut: ReadonlySet<LinkName>,
-): string {
+): ChainRules {
   const { control } = names;
   const input: string[] = [];
   const forward: string[] = [`-i ${control} -j DROP`, `-o ${control} -j DROP`, `-d ${plan.controlNetwork} -j DROP`];
@@ -45,11 +48,11 @@ export function filterRules(
   input.push(`-i ${control} -j DROP`);
   output.push(`-o ${control} -j DROP`);
   const { INPUT, FORWARD, OUTPUT } = CHAINS.filter;
-  return restore('filter', { [INPUT]: input, [FORWARD]: forward, [OUTPUT]: output });
+  return { [INPUT]: input, [FORWARD]: forward, [OUTPUT]: output };
 }
 
-/** The nat table for `iptables-restore --noflush`. */
-export function natRules(plan: AgentPlan, names: InterfaceNames): string {
+/** The nat table: addresses that stand for a tier behind this one. */
+export function natRules(plan: AgentPlan, names: InterfaceNames): ChainRules {
   const before: string[] = [];
   const after: string[] = [];
   for (const { from, to, rewrite, address, becomes } of plan.translations) {
@@ -58,11 +61,13 @@ export function natRules(plan: AgentPlan, names: InterfaceNames): string {
     else after.push(`-o ${names.data.get(to)} -s ${address} -j SNAT --to-source ${becomes}`);
   }
   const { PREROUTING, POSTROUTING } = CHAINS.nat;
-  return restore('nat', { [PREROUTING]: before, [POSTROUTING]: after });
+  return { [PREROUTING]: before, [POSTROUTING]: after };
 }
 
-function restore(table: string, chains: Readonly<Record<string, readonly string[]>>): string {
-  const made = Object.keys(chains).map((chain) => `:${chain} - [0:0]`);
-  const rules = Object.entries(chains).flatMap(([chain, list]) => list.map((rule) => `-A ${chain} ${rule}`));
-  return `${[`*${table}`, ...made, ...rules, 'COMMIT'].join('\n')}\n`;
+/** The filter table of IPv6: nothing passes these interfaces. */
+export function ipv6Rules(interfaceNames: readonly string[]): ChainRules {
+  const coming = interfaceNames.map((name) => `-i ${name} -j DROP`);
+  const going = interfaceNames.map((name) => `-o ${name} -j DROP`);
+  const { INPUT, FORWARD, OUTPUT } = CHAINS.filter;
+  return { [INPUT]: coming, [FORWARD]: [...coming, ...going], [OUTPUT]: going };
 }
