@@ -10,7 +10,7 @@ import {
   judgeTrains,
   type Tolerance,
 } from './judge.js';
-import { type Exchange, type LinkProbe, MIN_DATAGRAM_BYTES, type PacketProbe } from './probe/link-probe.js';
+import { type Arrival, type Exchange, type LinkProbe, MIN_DATAGRAM_BYTES, type PacketProbe } from './probe/link-probe.js';
 import { PING_BYTES } from './probe/probe.js';
 import type { Direction, LinkSettings } from './types.js';
 import { deliveryWindow } from './verify-trace.js';
@@ -34,7 +34,7 @@ const PING_INTERVAL_MS = 8;
 const UNLIMITED_BULK_BYTES = 32 * 1024 * 1024;
 const MAX_BULK_BYTES = 256 * 1024 * 1024;
 /** The fastest link that is filled with datagrams; above, a thread does not keep up with every packet. */
-const DATAGRAM_MBPS = 200;
+const DATAGRAM_MBPS = 100;
 /** Beyond this, a TCP connection's window may be what limits it. */
 const TCP_WINDOW_BYTES = 2_000_000;
 /** How much faster than a link its datagrams are sent. */
@@ -67,11 +67,10 @@ export function exercises(on: Exercising): {
 } {
   const { packets } = on.probe;
   const ways = ['up', 'down'] as const;
-  const lossy = on.up.loss > 0 || on.down.loss > 0;
   return {
     constant: [
       () => pings(on),
-      ...ways.map((way) => () => (packets && lossy ? trains(on, packets, way) : messages(on, way))),
+      ...ways.map((way) => () => (packets ? trains(on, packets, way) : messages(on, way))),
       ...ways.map((way) => () => (packets && fillable(on, way) ? fill(on, packets, way) : bulk(on, way))),
       ...ways.flatMap((way) => (packets ? [() => losses(on, packets, way)] : [])),
     ],
@@ -112,12 +111,15 @@ async function messages(on: Exercising, direction: Direction): Promise<readonly 
   return [judgeMessage(all.slice(1), MESSAGE_BYTES, direction, expected, on.tolerance)];
 }
 
-/** The message as the packets that it would be, none of which is sent again: over links that lose some. */
+/**
+ * The message as the packets that it would be, handed over at once and never sent again. A connection would show how its
+ * sender's congestion control spaces them (BBR does) and when it sends them again, which is not the link's doing.
+ */
 async function trains(on: Exercising, packets: PacketProbe, direction: Direction): Promise<readonly Judged[]> {
   const expected = on[direction];
   const bytes = Math.ceil(wireBytes(MESSAGE_BYTES) / TRAIN_PACKETS);
-  const times: number[] = [];
-  for (let train = 0; train < MAX_TRAINS && times.length < TRAINS; train++) {
+  const whole: (readonly Arrival[])[] = [];
+  for (let train = 0; train < MAX_TRAINS && whole.length < TRAINS; train++) {
     const arrivals = await packets.datagrams({
       direction,
       wireBytes: bytes,
@@ -126,18 +128,16 @@ async function trains(on: Exercising, packets: PacketProbe, direction: Direction
       settleMs: leastMs(expected, MESSAGE_BYTES) + 8 * expected.jitterMs + 50,
       maxBurst: 0,
     });
-    const first = arrivals.find(({ sequence }) => sequence === 0);
-    const last = arrivals.at(-1);
-    if (arrivals.length === TRAIN_PACKETS && first && last) times.push(last.arrivedMs - first.sentMs);
+    if (arrivals.length === TRAIN_PACKETS) whole.push(arrivals);
   }
-  return [judgeTrains(times, MESSAGE_BYTES, direction, expected, on.tolerance)];
+  return [judgeTrains(whole, bytes, MESSAGE_BYTES, direction, expected, on.tolerance)];
 }
 
 /** Whether datagrams measure a rate better than a connection does. */
 function fillable(on: Exercising, direction: Direction): boolean {
   const rateMbps = rateOf(on[direction]);
   if (rateMbps === null) return false;
-  const windowBytes = (rateMbps * 125 * (on.up.delayMs + on.down.delayMs)) / 1;
+  const windowBytes = rateMbps * 125 * (on.up.delayMs + on.down.delayMs);
   return rateMbps <= DATAGRAM_MBPS || on[direction].loss > 0 || windowBytes > TCP_WINDOW_BYTES;
 }
 

@@ -3,7 +3,7 @@ import { type Expected, leastMs, rateOf } from './expect.js';
 import type { Arrival, Exchange } from './probe/link-probe.js';
 import type { Direction } from './types.js';
 import type { DeliveryWindow } from './verify-trace.js';
-import { PACKET_BYTES, SEGMENT_BYTES, transferMs } from './wire.js';
+import { PACKET_BYTES, passedMs, SEGMENT_BYTES, transferMs } from './wire.js';
 
 export type FigureName =
   | 'delayMs'
@@ -67,7 +67,8 @@ export function judgePings(
       'roundTripMs',
       up.delayMs + down.delayMs,
       centre(trips, jitterMs),
-      tolerance,
+      // Each way may be off.
+      { ...tolerance, ms: 2 * tolerance.ms },
       errorOfMean(trips, jitterMs),
     ),
   ];
@@ -100,16 +101,26 @@ export function judgeMessage(
   return judgeTime(direction, 'messageMs', leastMs(expected, bytes), median(times), tolerance, 3 * expected.jitterMs);
 }
 
-/** The same of a message that went as datagrams, by each time that all of it came. */
+/**
+ * The same of messages that went as datagrams, each of them whole. What a sender takes to hand them over is not the link's:
+ * how late the last one is counts from when it should have come, given when each was sent.
+ */
 export function judgeTrains(
-  timesMs: readonly number[],
-  bytes: number,
+  trains: readonly (readonly Arrival[])[],
+  packetBytes: number,
+  messageBytes: number,
   direction: Direction,
   expected: Expected,
   tolerance: Tolerance,
 ): Judged {
-  const measured = timesMs.length > 0 ? median(timesMs) : Number.NaN;
-  return judgeTime(direction, 'messageMs', leastMs(expected, bytes), measured, tolerance, 3 * expected.jitterMs);
+  const set = leastMs(expected, messageBytes);
+  const late = trains.map((arrivals) => {
+    const sent = arrivals.map(({ sentMs }) => sentMs).toSorted((a, b) => a - b);
+    const due = (passedMs(sent, packetBytes, expected.ratesMbps).at(-1) as number) + expected.delayMs;
+    return Math.max(...arrivals.map(({ arrivedMs }) => arrivedMs)) - due;
+  });
+  const measured = set + (late.length > 0 ? median(late) : Number.NaN);
+  return judgeTime(direction, 'messageMs', set, measured, tolerance, 3 * expected.jitterMs);
 }
 
 /** The rate on the wire over the later half of a long message. */

@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { nowMs } from '../clock.js';
 import { type Arrival, DATAGRAM_HEADER_BYTES, type EchoTask, type Exchange } from './link-probe.js';
+import { growReceiveBuffer } from './receive-buffer.js';
 
 /** Where datagrams go. */
 export interface PacketTarget {
@@ -23,8 +24,6 @@ const ANSWERED = 3;
 const MAX_ARRIVALS = 200_000;
 /** Sent in a row before others get a turn. */
 const MAX_BURST = 64;
-/** The most that Linux grants without privileges. */
-const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /** One end of a measurement with datagrams: sends, sends back, and keeps what came. */
 export class PacketEnd {
@@ -45,11 +44,7 @@ export class PacketEnd {
     const socket = createSocket('udp4');
     socket.bind(0, host);
     await once(socket, 'listening');
-    try {
-      socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
-    } catch {
-      // What it has must do.
-    }
+    await growReceiveBuffer(socket);
     return new PacketEnd(socket);
   }
 
@@ -119,12 +114,14 @@ export class PacketEnd {
       answer.writeDoubleLE(nowMs(), 32);
       this.#socket.send(answer, from.port, from.address, () => {});
     } else if (kind === ANSWERED && run === this.#run) {
-      const thereMs = data.readDoubleLE(24);
+      const upMs = data.readDoubleLE(24) - sentMs;
+      const downMs = arrivedMs - data.readDoubleLE(32);
       const none = { ms: 0, bytes: 0 };
       this.#answers.push({
-        upMs: thereMs - sentMs,
-        downMs: arrivedMs - data.readDoubleLE(32),
-        roundTripMs: arrivedMs - sentMs,
+        upMs,
+        downMs,
+        // What the far end took to answer is left out.
+        roundTripMs: upMs + downMs,
         upTail: none,
         downTail: none,
       });
