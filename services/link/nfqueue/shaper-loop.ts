@@ -1,0 +1,131 @@
+import { performance } from 'node:perf_hooks';
+import { EINTR, type Libc, type NativeMemory } from '../libc.js';
+import type { QueuedPacket } from './netlink.js';
+import type { ShapedQueue } from './queue.js';
+import { Receiver } from './receiver.js';
+
+const CLOCK_REALTIME = 0;
+const POLLIN = 1;
+const POLLFD_BYTES = 8;
+
+/**
+ * While packets come and go, the thread looks at most so often: several are then worked off at once. What comes is timed by
+ * the kernel, so this makes nothing wrong but the last step, by up to as much. At 100 Mbit/s it saves a quarter of the
+ * processor time that 0.2 ms take.
+ */
+const LEAST_GAP_MS = 0.3;
+/** However quiet it is: a process that ends waits for this thread. */
+const LONGEST_SLEEP_MS = 200;
+/** A packet that came longer ago than this did not: the host's clock was set. */
+const OLDEST_MS = 1000;
+
+/** Where in the loop's own memory the two times lie that system calls read and write: `struct timespec`. */
+const READ_AT = 0;
+const TIMEOUT_AT = 16;
+const MEMORY_BYTES = 32;
+
+/** What the queues and their settings take their time from. */
+export const nowMs = (): number => performance.now();
+
+/**
+ * The shaping thread's work: sleeps until a packet comes, one is due or somebody rings, and does what is to be done, until
+ * it is stopped. It never returns to the event loop, whose timers know whole milliseconds only.
+ */
+export class ShaperLoop {
+  readonly #libc: Libc;
+  readonly #wakeFd: number;
+  readonly #onWake: () => void;
+  readonly #receiver: Receiver;
+  readonly #memory: NativeMemory;
+  #queues: readonly ShapedQueue[] = [];
+  /** `struct pollfd` for the bell, then for each queue. */
+  #polled = Buffer.alloc(POLLFD_BYTES);
+  #running = true;
+  /** When the first packet of what is read now was read, by both clocks. */
+  #readMs = 0;
+  #readUs = 0;
+  #received = 0;
+
+  /** @param wakeFd becomes readable when `onWake` is to be called, which empties it */
+  constructor(libc: Libc, wakeFd: number, onWake: () => void) {
+    this.#libc = libc;
+    this.#wakeFd = wakeFd;
+    this.#onWake = onWake;
+    this.#receiver = new Receiver(libc);
+    this.#memory = libc.allocate(MEMORY_BYTES);
+    this.watch([]);
+  }
+
+  /** The queues to work for from now on. */
+  watch(queues: readonly ShapedQueue[]): void {
+    this.#queues = queues;
+    this.#polled = Buffer.alloc(POLLFD_BYTES * (1 + queues.length));
+    for (const [i, fd] of [this.#wakeFd, ...queues.map((queue) => queue.task.fd)].entries()) {
+      this.#polled.writeInt32LE(fd, i * POLLFD_BYTES);
+      this.#polled.writeInt16LE(POLLIN, i * POLLFD_BYTES + 4);
+    }
+  }
+
+  stop(): void {
+    this.#running = false;
+  }
+
+  /** @throws Error when the kernel refuses something */
+  run(): void {
+    let busyMs = Number.NEGATIVE_INFINITY;
+    while (this.#running) {
+      const nextMs = this.#nextMs();
+      const restMs = busyMs + LEAST_GAP_MS - nowMs();
+      if (restMs > 0) this.#sleep(1, restMs);
+      else this.#sleep(1 + this.#queues.length, nextMs - nowMs());
+      if ((this.#polled.readInt16LE(6) & POLLIN) !== 0) this.#onWake();
+      const received = this.#receive();
+      const atMs = nowMs();
+      if (received > 0 || nextMs <= atMs) busyMs = atMs;
+      for (const queue of this.#queues) queue.release(atMs);
+    }
+    this.#receiver.free();
+    this.#memory.free();
+  }
+
+  #nextMs(): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const queue of this.#queues) nextMs = Math.min(nextMs, queue.nextMs);
+    return nextMs;
+  }
+
+  /** Sleeps until something happens at one of the first `count` descriptors, or for so long. */
+  #sleep(count: number, forMs: number): void {
+    const { bytes, address } = this.#memory;
+    // Below a second: the seconds before it stay 0.
+    bytes.writeUInt32LE(Math.ceil(Math.max(0, Math.min(forMs, LONGEST_SLEEP_MS)) * 1e6), TIMEOUT_AT + 8);
+    if (this.#libc.ppoll(this.#polled, count, address + BigInt(TIMEOUT_AT), 0n) >= 0) return;
+    const errno = this.#libc.errno();
+    if (errno !== EINTR) throw new Error(`ppoll failed: ${this.#libc.errorName(errno)}`);
+    this.#polled.writeInt16LE(0, 6);
+  }
+
+  /** Reads what came. Gives how many packets that were. */
+  #receive(): number {
+    this.#received = 0;
+    for (const queue of this.#queues) this.#receiver.read(queue.task.fd, (packet) => this.#take(queue, packet));
+    return this.#received;
+  }
+
+  #take(queue: ShapedQueue, packet: QueuedPacket): void {
+    if (this.#received++ === 0) {
+      this.#readMs = nowMs();
+      this.#readUs = this.#realUs();
+    }
+    const agoMs = packet.atUs > 0 ? (this.#readUs - packet.atUs) / 1000 : 0;
+    queue.offer(packet, agoMs > 0 && agoMs < OLDEST_MS ? this.#readMs - agoMs : this.#readMs);
+  }
+
+  /** Real time in microseconds, as the kernel stamps packets. */
+  #realUs(): number {
+    const { bytes, address } = this.#memory;
+    this.#libc.clock_gettime(CLOCK_REALTIME, address + BigInt(READ_AT));
+    // The upper half of the seconds stays 0 until 2106.
+    return bytes.readUInt32LE(READ_AT) * 1e6 + bytes.readUInt32LE(READ_AT + 8) / 1e3;
+  }
+}
