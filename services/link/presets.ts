@@ -6,6 +6,17 @@ import { packageRoot } from '../../base/paths.js';
 import type { DirectionSettings } from './types.js';
 import { validateDirection } from './validate.js';
 
+/** What a preset may set: all but a trace, which is a link's course on one day. */
+const DIRECTION_KEYS: readonly (keyof DirectionSettings)[] = [
+  'rateMbps',
+  'delayMs',
+  'jitterMs',
+  'jitterDistribution',
+  'lossPct',
+  'lossBurstPackets',
+  'queueBytes',
+];
+
 /** A kind of link, as `tiers/links.yaml` describes it. */
 export interface LinkPreset {
   readonly name: string;
@@ -55,7 +66,7 @@ function presetOf(path: string, name: string, value: unknown): LinkPreset {
 function directionOf(where: string, value: unknown): DirectionSettings {
   if (!isRecord(value))
     throw new TierbedError('invalid', `${where} is not a direction with delayMs, jitterMs and queueBytes`);
-  onlyKeys(where, value, ['rateMbps', 'delayMs', 'jitterMs', 'queueBytes']);
+  onlyKeys(where, value, DIRECTION_KEYS);
   const settings = value as unknown as DirectionSettings;
   validateDirection(where, settings);
   return settings;

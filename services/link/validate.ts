@@ -1,11 +1,21 @@
 import { TierbedError } from '../../base/errors.js';
-import type { DirectionSettings, LinkName, LinkSettings, Route } from './types.js';
+import type { DirectionSettings, JitterDistribution, LinkName, LinkSettings, LinkTrace, Route } from './types.js';
 import { PACKET_BYTES } from './wire.js';
 
 /** Far beyond any link on Earth; a value above it is a wrong unit. */
 const MAX_DELAY_MS = 10_000;
 const MAX_RATE_MBPS = 100_000;
 const MAX_QUEUE_BYTES = 1024 ** 3;
+
+const MAX_BURST_PACKETS = 1_000_000;
+/** A day; and as many steps or deliveries as fit into a message to a link agent. */
+const MAX_TRACE_MS = 24 * 60 * 60 * 1000;
+export const MAX_TRACE_ENTRIES = 500_000;
+
+/** Slower than this a link carries nothing in the time that anybody waits. */
+const MIN_RATE_MBPS = 0.001;
+
+export const JITTER_DISTRIBUTIONS: readonly JitterDistribution[] = ['normal', 'uniform', 'pareto', 'paretonormal'];
 
 const LINK_NAMES: readonly LinkName[] = ['mobile-edge', 'edge-cloud'];
 
@@ -38,7 +48,7 @@ export function validateDirection(where: string, settings: DirectionSettings): v
     }
   };
   if (settings.rateMbps !== undefined) within('rateMbps', 0, MAX_RATE_MBPS, 'Mbit/s');
-  if (settings.rateMbps && settings.rateMbps < 0.001) {
+  if (settings.rateMbps && settings.rateMbps < MIN_RATE_MBPS) {
     refuse('rateMbps', 'below 0.001 Mbit/s nothing would pass', 'give at least 0.001, or 0 for no limit');
   }
   within('delayMs', 0, MAX_DELAY_MS, 'ms');
@@ -46,6 +56,45 @@ export function validateDirection(where: string, settings: DirectionSettings): v
   within('queueBytes', 0, MAX_QUEUE_BYTES, 'bytes');
   if (settings.queueBytes < PACKET_BYTES) {
     refuse('queueBytes', `a queue must hold one packet of ${PACKET_BYTES} bytes`, `give at least ${PACKET_BYTES}`);
+  }
+  const { jitterDistribution, trace } = settings;
+  if (jitterDistribution !== undefined && !JITTER_DISTRIBUTIONS.includes(jitterDistribution)) {
+    refuse('jitterDistribution', 'not known', `use ${JITTER_DISTRIBUTIONS.join(', ')}`);
+  }
+  if (settings.lossPct !== undefined) within('lossPct', 0, 100, 'per cent');
+  if (settings.lossBurstPackets !== undefined) within('lossBurstPackets', 1, MAX_BURST_PACKETS, 'packets');
+  if (trace !== undefined) validateTrace(`${where}.trace`, settings, trace);
+}
+
+/** Times ascend and lie within the trace's length, and each step is one that could be set by itself. */
+function validateTrace(where: string, { trace: _, ...around }: DirectionSettings, trace: LinkTrace): void {
+  const refuse = (what: string, fix: string): never => {
+    throw new TierbedError('invalid', `${where} ${what}`, { fix });
+  };
+  if (trace.kind !== 'steps' && trace.kind !== 'deliveries') {
+    refuse('is neither steps nor deliveries', 'give a trace that was read from a file');
+  }
+  const { lengthMs } = trace;
+  if (!(lengthMs > 0 && lengthMs <= MAX_TRACE_MS)) {
+    refuse(`lasts ${lengthMs} ms`, `give a trace that lasts from 1 to ${MAX_TRACE_MS} ms`);
+  }
+  const times = trace.kind === 'steps' ? trace.steps.map(({ atMs }) => atMs) : trace.atMs;
+  if (times.length === 0 || times.length > MAX_TRACE_ENTRIES) {
+    refuse(`has ${times.length} entries`, `give from 1 to ${MAX_TRACE_ENTRIES}`);
+  }
+  for (const [i, atMs] of times.entries()) {
+    const previous = i === 0 ? 0 : (times[i - 1] as number);
+    const repeats = trace.kind === 'steps' && i > 0 && atMs === previous;
+    if (!(atMs >= previous && atMs <= lengthMs) || repeats) {
+      refuse(`has the time ${atMs} ms after ${previous} ms, and lasts ${lengthMs} ms`, 'put its times in order');
+    }
+  }
+  if (trace.kind === 'deliveries') return;
+  for (const { atMs, ...own } of trace.steps) {
+    if (own.rateMbps === 0) {
+      refuse(`has the rate 0 at ${atMs} ms, which would mean no limit`, 'use lossPct 100 where nothing is to pass');
+    }
+    validateDirection(`${where} at ${atMs} ms`, { ...around, ...own });
   }
 }
 

@@ -1,15 +1,33 @@
 import { OPERATORS } from '../../operators/index.js';
 import { workloadSchema } from '../../workloads/schema.js';
+import { TRACE_FORMATS } from '../link/traces/index.js';
+import { JITTER_DISTRIBUTIONS } from '../link/validate.js';
 import { PLACEMENT_NAMES } from './placements.js';
 import { TIER_NAMES, tierSchema } from './tiers.js';
 
 const NAME = '^[A-Za-z0-9][A-Za-z0-9_-]*$';
 
+/** A file, relative to the study; with its checksum, that file and no other. */
+const traceSchema = {
+  type: ['string', 'object'],
+  properties: {
+    file: { type: 'string', minLength: 1 },
+    format: { enum: Object.keys(TRACE_FORMATS) },
+    sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
+  },
+  required: ['file'],
+  additionalProperties: false,
+};
+
 const direction = {
   rateMbps: { type: 'number', minimum: 0 },
   delayMs: { type: 'number', minimum: 0, maximum: 60_000 },
   jitterMs: { type: 'number', minimum: 0, maximum: 60_000 },
+  jitterDistribution: { enum: JITTER_DISTRIBUTIONS },
+  lossPct: { type: 'number', minimum: 0, maximum: 100 },
+  lossBurstPackets: { type: 'number', minimum: 1 },
   queueBytes: { type: 'integer', minimum: 1 },
+  trace: traceSchema,
 };
 
 const directionSchema = { type: 'object', properties: direction, additionalProperties: false };

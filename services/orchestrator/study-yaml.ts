@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { resolvedLink } from './links.js';
+import { writtenLink } from './links.js';
 import type { StudyFile } from './study.js';
 
 /** A study with every default and preset written out, as a study that can be run again. */
@@ -11,6 +11,6 @@ export function studyAsYaml(file: StudyFile): string {
       steps.map(({ operator, options }) => (Object.keys(options).length === 0 ? operator : { [operator]: options })),
     ]),
   );
-  const links = { 'mobile-edge': resolvedLink(file, 'mobile-edge'), 'edge-cloud': resolvedLink(file, 'edge-cloud') };
+  const links = { 'mobile-edge': writtenLink(file, 'mobile-edge'), 'edge-cloud': writtenLink(file, 'edge-cloud') };
   return `# Every default of ${file.path} written out. Relative paths start at that file's folder.\n${stringify({ ...study, recipes, links })}`;
 }

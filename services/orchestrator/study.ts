@@ -3,6 +3,7 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { messageOf, TierbedError } from '../../base/errors.js';
 import type { Step } from '../../operators/variant.js';
 import type { WorkloadSpec } from '../../workloads/index.js';
+import type { TraceFormat } from '../link/traces/index.js';
 import type { DirectionSettings, LinkName } from '../link/types.js';
 import { parseCheckedYaml, type YamlPath } from './checked-yaml.js';
 import { studySchema } from './study-schema.js';
@@ -11,11 +12,24 @@ import { loadTiers, TIER_NAMES, type TierName, type TierSettings } from './tiers
 export type SessionModeName = 'cold' | 'warm';
 export type Payload = 'encoded' | 'tensor';
 
+/** A trace as a study writes it: a file relative to the study. */
+export interface TraceChoice {
+  readonly file: string;
+  readonly format?: TraceFormat;
+  /** The file's SHA-256, in hexadecimal; the file is to be that one. */
+  readonly sha256?: string;
+}
+
+/** One direction of a link as a study writes it. */
+export interface DirectionChoice extends Omit<Partial<DirectionSettings>, 'trace'> {
+  readonly trace?: string | TraceChoice;
+}
+
 /** A link as a study writes it. */
-export interface LinkChoice extends Partial<DirectionSettings> {
+export interface LinkChoice extends DirectionChoice {
   readonly preset?: string;
-  readonly up?: Partial<DirectionSettings>;
-  readonly down?: Partial<DirectionSettings>;
+  readonly up?: DirectionChoice;
+  readonly down?: DirectionChoice;
 }
 
 /** A study with every default filled in: plain data, and all that a run depends on beside the files it names. */

@@ -26,7 +26,6 @@ export interface DescribeAgentResponse {
   readonly bootId: string;
   readonly driver: string;
   readonly why: string;
-  readonly notTaken: readonly { readonly name: string; readonly why: string }[];
   readonly interfaces: readonly AgentInterface[];
   readonly inForce: readonly DirectionInForceMessage[];
   readonly pid: number;

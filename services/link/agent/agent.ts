@@ -7,7 +7,7 @@ import { type LinkAgentHandlers, linkAgentService } from '../../rpc/link-agent.j
 import { type RpcServer, startRpcServer } from '../../rpc/server.js';
 import type { InterfaceDriver } from '../interface-driver.js';
 import type { LinkName } from '../types.js';
-import { chooseDriver, type DriverChoice } from './choose-driver.js';
+import { type AgentDriver, chooseDriver } from './choose-driver.js';
 import { Firewall } from './firewall.js';
 import {
   addSecondAddresses,
@@ -50,12 +50,19 @@ export interface AgentOptions {
   readonly log?: Pick<Logger, 'info' | 'warn'>;
 }
 
+/** Shaping packets without a firewall would leave them unshaped between two settings. */
+const NO_FIREWALL: AgentDriver = {
+  name: 'proxy',
+  driver: undefined,
+  why: 'proxy, the last resort: the other drivers need iptables, which does not work here',
+};
+
 /** An agent that answers. Addresses are host:port. */
 export interface RunningAgent {
   readonly tier: AgentTier;
   readonly controlAddress: string;
   readonly metricsAddress: string;
-  readonly choice: DriverChoice;
+  readonly choice: AgentDriver;
   /**
    * Takes away what it put into the namespace, except one thing: its links stay shut, so that a node which is still there
    * is never unshaped.
@@ -97,7 +104,7 @@ export async function startLinkAgent(options: AgentOptions): Promise<RunningAgen
   try {
     await addSecondAddresses(plan, names);
     if (plan.translations.length > 0) await assertForwarding();
-    const choice = await chooseDriver(firewall ? options.drivers : [], firewall ? options.driver : 'proxy');
+    const choice = firewall ? await chooseDriver(options.drivers, options.driver) : NO_FIREWALL;
     const shut = async (links: ReadonlySet<LinkName>): Promise<void> => firewall?.shut(links);
     const relaying = choice.driver ? undefined : new Relaying(plan, shut);
     shaping =
@@ -184,7 +191,7 @@ async function openFirewall(
 interface HandlerContext {
   readonly plan: AgentPlan;
   readonly names: InterfaceNames;
-  readonly choice: DriverChoice;
+  readonly choice: AgentDriver;
   readonly notes: readonly string[];
   readonly shaping: Shaping;
   readonly relaying: Relaying | undefined;
@@ -210,7 +217,6 @@ function handlers(context: HandlerContext): LinkAgentHandlers {
       bootId: context.bootId,
       driver: choice.name,
       why: choice.why,
-      notTaken: choice.others,
       interfaces: [
         { link: '', name: names.control, address: plan.controlAddress, second: '' },
         ...plan.data.map(({ link, address, second = '' }) => ({

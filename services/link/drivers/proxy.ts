@@ -72,6 +72,23 @@ class ProxyWorker {
   }
 }
 
+function check(link: LinkSettings): void {
+  validateLinkSettings(link);
+  for (const direction of ['up', 'down'] as const) {
+    const { lossPct = 0, trace } = link[direction];
+    const steps = trace?.kind === 'steps' ? trace.steps : [];
+    if (lossPct === 0 && !steps.some((step) => (step.lossPct ?? 0) > 0)) continue;
+    const key = lossPct > 0 ? 'lossPct' : 'trace';
+    throw new TierbedError(
+      'invalid',
+      `${link.name}.${direction}.${key} asks for losses: a stream cannot lose packets`,
+      {
+        fix: 'Run with --runtime docker, or leave lossPct out.',
+      },
+    );
+  }
+}
+
 /**
  * Links as an in-process TCP proxy, in a thread of its own: no root, no container, no kernel module. Connections are
  * relayed on loopback; see docs/links.md for what that can and cannot show.
@@ -80,7 +97,7 @@ export const proxyDriver: LinkDriver = {
   name: 'proxy',
 
   async open(links: readonly LinkSettings[], routes: readonly Route[]): Promise<OpenLinks> {
-    for (const link of links) validateLinkSettings(link);
+    for (const link of links) check(link);
     const names = links.map((link) => link.name);
     const twice = names.find((name, i) => names.indexOf(name) !== i);
     if (twice) throw new TierbedError('invalid', `the link '${twice}' is set twice`);
@@ -110,7 +127,7 @@ export const proxyDriver: LinkDriver = {
         await worker.call('removeRoute', name);
       },
       async set(link) {
-        validateLinkSettings(link);
+        check(link);
         await worker.call('set', link);
         inForce.set(link.name, link);
       },

@@ -49,14 +49,26 @@ class Port {
 export class Station {
   readonly shaper: Shaper<{ readonly port: Port; readonly parcel: Parcel }>;
   readonly #round = new Fifo<Port>();
+  #blocked = false;
+  /** Capacity that passed while nothing was let in is lost. */
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(shaper: Shaper<{ readonly port: Port; readonly parcel: Parcel }>) {
     this.shaper = shaper;
   }
 
+  /** Lets nothing in any more, or everything again; what is on its way goes on. */
+  block(blocked: boolean, atMs: number): void {
+    if (this.#blocked && !blocked) this.#notBeforeMs = atMs;
+    this.#blocked = blocked;
+    this.admit(atMs);
+  }
+
   /** When this station has something to do next. */
   get nextMs(): number {
-    return this.#round.length > 0 ? Math.min(this.shaper.releaseMs, this.shaper.roomMs) : this.shaper.releaseMs;
+    return this.#round.length > 0 && !this.#blocked
+      ? Math.min(this.shaper.releaseMs, this.shaper.roomMs)
+      : this.shaper.releaseMs;
   }
 
   join(port: Port): void {
@@ -67,6 +79,7 @@ export class Station {
 
   /** Lets ports in, by turns, until the queue is full. */
   admit(atMs: number): void {
+    if (this.#blocked) return;
     for (;;) {
       const port = this.#round.at(0);
       if (!port) return;
@@ -79,7 +92,7 @@ export class Station {
       const { parcel } = first;
       const bytes = Math.min(payloadOf(parcel), this.shaper.quantumBytes);
       if (!this.shaper.admits(bytes, atMs)) return;
-      const arrivalMs = Math.max(first.sinceMs, port.notBeforeMs);
+      const arrivalMs = Math.max(first.sinceMs, port.notBeforeMs, this.#notBeforeMs);
       if (parcel.kind === 'data' && bytes < parcel.data.length) {
         port.backlog.replaceFirst({
           parcel: { kind: 'data', data: parcel.data.subarray(bytes) },

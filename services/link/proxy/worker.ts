@@ -22,6 +22,10 @@ let fabric = new Fabric([]);
 const alarm = new Alarm(pump);
 
 /** When what is read now arrived: a sleeping thread notices bytes as late as it notices the alarm. */
+function block(name: LinkName, blocked = false): void {
+  for (const station of Object.values(stations(name))) station.block(blocked, nowMs());
+}
+
 function arrivedMs(): number {
   return nowMs() - alarm.wakeMs;
 }
@@ -41,6 +45,7 @@ const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => 
     };
     for (const link of settings) links.set(link.name, { up: station(link, 'up'), down: station(link, 'down') });
     fabric = new Fabric([...links.values()].flatMap(({ up, down }) => [up, down]));
+    for (const { name, blocked } of settings) block(name, blocked);
   },
 
   async addRoute(route) {
@@ -85,6 +90,7 @@ const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => 
     const { up, down } = stations(link.name);
     up.shaper.set(link.up, nowMs());
     down.shaper.set(link.down, nowMs());
+    block(link.name, link.blocked);
     pump();
   },
 
