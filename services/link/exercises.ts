@@ -10,7 +10,13 @@ import {
   judgeTrains,
   type Tolerance,
 } from './judge.js';
-import { type Arrival, type Exchange, type LinkProbe, MIN_DATAGRAM_BYTES, type PacketProbe } from './probe/link-probe.js';
+import {
+  type Arrival,
+  type Exchange,
+  type LinkProbe,
+  MIN_DATAGRAM_BYTES,
+  type PacketProbe,
+} from './probe/link-probe.js';
 import { PING_BYTES } from './probe/probe.js';
 import type { Direction, LinkSettings } from './types.js';
 import { deliveryWindow } from './verify-trace.js';

@@ -56,7 +56,10 @@ function iptables(program: string): Iptables {
       const restore = `${program}-restore`;
       const answer = await run(restore, ['-w', `${LOCK_WAIT_S}`, '--noflush'], input);
       if (answer.code === 0) return;
-      throw new TierbedError('refused', `${restore} refused rules: ${answer.missing ? 'not installed' : answer.stderr}`);
+      throw new TierbedError(
+        'refused',
+        `${restore} refused rules: ${answer.missing ? 'not installed' : answer.stderr}`,
+      );
     },
   };
 }

@@ -58,9 +58,13 @@ function request(libc: Libc, interfaceName: string, command: number, value: numb
     if (typeof answer !== 'number') return memory.bytes.readUInt32LE(4);
     // An interface that knows nothing of an offload has it off.
     if (answer === EOPNOTSUPP) return 0;
-    throw new TierbedError('refused', `the kernel refuses offload settings of ${interfaceName}: ${libc.errorName(answer)}`, {
-      fix: 'give the process the capability NET_ADMIN',
-    });
+    throw new TierbedError(
+      'refused',
+      `the kernel refuses offload settings of ${interfaceName}: ${libc.errorName(answer)}`,
+      {
+        fix: 'give the process the capability NET_ADMIN',
+      },
+    );
   } finally {
     memory.free();
   }

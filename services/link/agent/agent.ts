@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { messageOf, TierbedError } from '../../../base/errors.js';
+import { messageOf } from '../../../base/errors.js';
 import { version } from '../../../base/paths.js';
 import { type HttpServer, startHttp } from '../../health-server.js';
-import { type LinkAgentHandlers, linkAgentService } from '../../rpc/link-agent.js';
+import { linkAgentService } from '../../rpc/link-agent.js';
 import { type RpcServer, startRpcServer } from '../../rpc/server.js';
 import type { InterfaceDriver } from '../interface-driver.js';
 import type { LinkName } from '../types.js';
 import { type AgentDriver, chooseDriver } from './choose-driver.js';
 import { Firewall } from './firewall.js';
+import { agentHandlers } from './handlers.js';
 import {
   addSecondAddresses,
   assertForwarding,
@@ -21,8 +22,7 @@ import { type AgentPlan, type AgentTier, agentPlan } from './plan.js';
 import { Probes } from './probes.js';
 import { Relaying } from './relaying.js';
 import type { InterfaceNames } from './rules.js';
-import { parseLinkSettings } from './settings-json.js';
-import { type DirectionInForce, PacketShaping, type Shaping } from './shaping.js';
+import { PacketShaping, type Shaping } from './shaping.js';
 
 /** Of a link agent and of the node that it shields. */
 export const AGENT_PORTS = { data: 8001, control: 8004, metrics: 8005 } as const;
@@ -135,7 +135,7 @@ export async function startLinkAgent(options: AgentOptions): Promise<RunningAgen
       port: options.controlPort ?? AGENT_PORTS.control,
       services: [
         linkAgentService(
-          handlers({
+          agentHandlers({
             plan,
             names,
             choice,
@@ -186,72 +186,4 @@ async function openFirewall(
     notes.push(`nothing keeps tiers from reaching each other past their links: ${messageOf(error)}`);
     return undefined;
   }
-}
-
-interface HandlerContext {
-  readonly plan: AgentPlan;
-  readonly names: InterfaceNames;
-  readonly choice: AgentDriver;
-  readonly notes: readonly string[];
-  readonly shaping: Shaping;
-  readonly relaying: Relaying | undefined;
-  readonly probes: Probes;
-  readonly metricsAddress: string;
-  readonly bootId: string;
-  readonly log: AgentOptions['log'];
-}
-
-function handlers(context: HandlerContext): LinkAgentHandlers {
-  const { plan, names, choice, shaping, probes } = context;
-  const relaying = (): Relaying => {
-    if (context.relaying) return context.relaying;
-    throw new TierbedError(
-      'refused',
-      `the ${choice.name} driver of ${plan.tier} shapes packets on their way: it has no routes`,
-    );
-  };
-  return {
-    describe: async () => ({
-      tier: plan.tier,
-      version,
-      bootId: context.bootId,
-      driver: choice.name,
-      why: choice.why,
-      interfaces: [
-        { link: '', name: names.control, address: plan.controlAddress, second: '' },
-        ...plan.data.map(({ link, address, second = '' }) => ({
-          link,
-          name: names.data.get(link) as string,
-          address,
-          second,
-        })),
-      ],
-      inForce: shaping.inForce().map(message),
-      pid: process.pid,
-      metricsAddress: context.metricsAddress,
-      notes: context.notes,
-    }),
-    configure: async ({ settingsJson }) => {
-      const links = settingsJson.map(parseLinkSettings);
-      await shaping.configure(links);
-      context.log?.info({ links }, 'links are set');
-      return { inForce: shaping.inForce().map(message) };
-    },
-    stats: async () => ({ links: await shaping.stats() }),
-    openProbe: ({ link }) => probes.open(link),
-    runProbe: (request) => probes.run(request),
-    closeProbe: async ({ id }) => {
-      await probes.close(id);
-      return {};
-    },
-    addRoute: async (request) => ({ address: await relaying().addRoute(request) }),
-    removeRoute: async ({ name }) => {
-      await relaying().removeRoute(name);
-      return {};
-    },
-  };
-}
-
-function message({ link, direction, settings }: DirectionInForce) {
-  return { link, direction, settingsJson: JSON.stringify(settings) };
 }

@@ -53,7 +53,11 @@ export class Firewall {
       if (!(await this.#ipv4.list('nat', chain))) continue;
       const present = (await this.#ipv4.list('nat', builtIn)) ?? [];
       const jump = jumpTo(builtIn, chain);
-      lines.push(...present.filter((rule) => rule === `-A ${jump}`).map(() => `-D ${jump}`), `-F ${chain}`, `-X ${chain}`);
+      lines.push(
+        ...present.filter((rule) => rule === `-A ${jump}`).map(() => `-D ${jump}`),
+        `-F ${chain}`,
+        `-X ${chain}`,
+      );
     }
     if (lines.length > 0) await this.#ipv4.commit('nat', lines);
   }

@@ -101,7 +101,14 @@ export function copyMessage(seq: number, queue: number, copyBytes: number, super
 }
 
 /** Writes a verdict on the packet with this id, or on all that wait with an id up to it. Gives where it ends. */
-export function writeVerdict(bytes: Buffer, at: number, queue: number, verdict: number, id: number, upTo: boolean): number {
+export function writeVerdict(
+  bytes: Buffer,
+  at: number,
+  queue: number,
+  verdict: number,
+  id: number,
+  upTo: boolean,
+): number {
   writeHeader(bytes, at, VERDICT_BYTES, upTo ? MSG_VERDICT_BATCH : MSG_VERDICT, NLM_F_REQUEST, 0, queue);
   bytes.writeUInt16LE(12, at + 20);
   bytes.writeUInt16LE(ATTR_VERDICT_HEADER, at + 22);

@@ -50,9 +50,13 @@ export async function openQueue(libc: Libc, queue: number): Promise<number> {
       });
     }
     if (errno === EPERM) {
-      throw new TierbedError('unavailable', 'the process may not take a packet queue: the capability NET_ADMIN is missing', {
-        fix: 'give it NET_ADMIN and NET_RAW',
-      });
+      throw new TierbedError(
+        'unavailable',
+        'the process may not take a packet queue: the capability NET_ADMIN is missing',
+        {
+          fix: 'give it NET_ADMIN and NET_RAW',
+        },
+      );
     }
     if (errno !== 0) {
       const why = libc.errorName(errno);
