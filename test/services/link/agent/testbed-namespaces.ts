@@ -1,6 +1,6 @@
 // The testbed's networks without Docker: three network namespaces with the addresses that the plan wants, and an agent in
 // each.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -89,6 +89,17 @@ export class TestbedNamespaces {
     } catch {
       return false;
     }
+  }
+
+  /** What a program printed, whether it succeeded or not. */
+  outputOf(tier: AgentTier, program: string, ...args: readonly string[]): string {
+    const all = ['netns', 'exec', this.namespace(tier), program, ...args];
+    return spawnSync('ip', all, { encoding: 'utf8', timeout: 30_000 }).stdout;
+  }
+
+  /** Whether a program succeeded here, where the orchestrator would be. */
+  succeedsHere(program: string, ...args: readonly string[]): boolean {
+    return spawnSync(program, args, { stdio: 'ignore', timeout: 30_000 }).status === 0;
   }
 
   /** Starts a tier's agent as a user would, and waits until it is ready. */
