@@ -7,7 +7,6 @@ import { messageOf, TierbedError } from '../../base/errors.js';
 /** Longer than `-w` waits for the lock. */
 const TIMEOUT_MS = 15_000;
 const LOCK_WAIT_S = 5;
-const LOCK_FILE = '/run/xtables.lock';
 
 export type Family = 'ip' | 'ip6';
 
@@ -97,11 +96,11 @@ function run(program: string, args: readonly string[], input = ''): Promise<Answ
 
 /** Legacy programs lock a file in /run, which a container with a read-only root cannot write. */
 function environment(): NodeJS.ProcessEnv {
-  const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
+  const environment = { ...process.env, LC_ALL: 'C' };
   try {
     accessSync('/run', constants.W_OK);
-    return { ...process.env, PATH: path, LC_ALL: 'C', XTABLES_LOCKFILE: process.env.XTABLES_LOCKFILE ?? LOCK_FILE };
+    return environment;
   } catch {
-    return { ...process.env, PATH: path, LC_ALL: 'C', XTABLES_LOCKFILE: join(tmpdir(), 'xtables.lock') };
+    return { XTABLES_LOCKFILE: join(tmpdir(), 'xtables.lock'), ...environment };
   }
 }

@@ -136,7 +136,7 @@ export function decode(bytes: Buffer, at: number, end: number, packet: QueuedPac
   const messageEnd = Math.min(end, at + bytes.readUInt32LE(at));
   const type = bytes.readUInt16LE(at + 4);
   if (type === NLMSG_ERROR) {
-    packet.id = -bytes.readInt32LE(at + HEADER_BYTES);
+    packet.id = Math.abs(bytes.readInt32LE(at + HEADER_BYTES));
     return 'answer';
   }
   if (type !== ((NFNL_SUBSYS_QUEUE << 8) | MSG_PACKET)) return 'other';
@@ -147,7 +147,7 @@ export function decode(bytes: Buffer, at: number, end: number, packet: QueuedPac
   let trueBytes = 0;
   for (let next = at + HEADER_BYTES + NFGEN_BYTES; next + 4 <= messageEnd; ) {
     const length = bytes.readUInt16LE(next);
-    if (length < 4) break;
+    if (length < 4 || next + length > messageEnd) break;
     const value = next + 4;
     switch (bytes.readUInt16LE(next + 2)) {
       case ATTR_PACKET_HEADER:

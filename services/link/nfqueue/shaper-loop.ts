@@ -78,8 +78,10 @@ export class ShaperLoop {
       const restMs = busyMs + LEAST_GAP_MS - nowMs();
       if (restMs > 0) this.#sleep(1, restMs);
       else this.#sleep(1 + this.#queues.length, nextMs - nowMs());
-      if ((this.#polled.readInt16LE(6) & POLLIN) !== 0) this.#onWake();
+      const rung = (this.#polled.readInt16LE(6) & POLLIN) !== 0;
       const received = this.#receive();
+      // After what came before: it goes by the settings that held when it came.
+      if (rung) this.#onWake();
       const atMs = nowMs();
       if (received > 0 || nextMs <= atMs) busyMs = atMs;
       for (const queue of this.#queues) queue.release(atMs);

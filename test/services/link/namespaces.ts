@@ -59,8 +59,8 @@ export class Cable {
   }
 
   /** A process that can shape this cable's end in the far namespace (what comes from near), or in the near one. */
-  shaper(namespace = this.far): ShaperProcess {
-    const shaper = new ShaperProcess(namespace, this.interfaceName);
+  shaper(namespace = this.far, command: readonly string[] = []): ShaperProcess {
+    const shaper = new ShaperProcess(namespace, this.interfaceName, command);
     this.#processes.push(shaper);
     return shaper;
   }
@@ -107,10 +107,12 @@ export class ShaperProcess {
   readonly #interfaceName: string;
   #errors = '';
 
-  constructor(namespace: string, interfaceName: string) {
+  /** @param command runs the process, e.g. `env PATH=/nowhere` */
+  constructor(namespace: string, interfaceName: string, command: readonly string[]) {
     this.#interfaceName = interfaceName;
     const script = fileURLToPath(new URL('./interface-shaper.js', import.meta.url));
-    this.#child = spawn('ip', ['netns', 'exec', namespace, process.execPath, '--enable-source-maps', script]);
+    const node = [...command, process.execPath, '--enable-source-maps', script];
+    this.#child = spawn('ip', ['netns', 'exec', namespace, ...node]);
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#waiting.shift()?.(line));
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#errors += text;
@@ -139,6 +141,21 @@ export class ShaperProcess {
   set = (settings: DirectionSettings, blocked?: boolean) => this.call('set', settings, blocked);
   stats = () => this.call('stats') as Promise<InterfaceStats>;
   close = () => this.call('close');
+
+  /** Sends numbered datagrams from this process's side of the cable. */
+  send = (host: string, datagrams: { first?: number; count: number; wireBytes?: number; gapMs?: number }) =>
+    this.call('send', host, datagrams.first ?? 0, datagrams.count, datagrams.wireBytes ?? 142, datagrams.gapMs ?? 0);
+
+  /** Datagrams that came until `done` says so, or for long: [number, ms that it took]. */
+  async arrivals(done: (arrived: readonly [number, number][]) => boolean): Promise<[number, number][]> {
+    const all: [number, number][] = [];
+    const deadline = performance.now() + 20_000;
+    for (;;) {
+      all.push(...((await this.call('arrivals')) as [number, number][]));
+      if (done(all) || performance.now() > deadline) return all;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
 
   /** Ends it without a chance to clean up. `ip netns exec` becomes the program that it runs, so this is the shaper. */
   async kill(): Promise<void> {
