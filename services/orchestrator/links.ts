@@ -6,7 +6,7 @@ import { readTrace, traceFormatOf } from '../link/traces/index.js';
 import type { Direction, DirectionSettings, LinkName, LinkSettings, LinkTrace } from '../link/types.js';
 import { validateLinkSettings } from '../link/validate.js';
 import { suggest } from './checked-yaml.js';
-import type { DirectionChoice, StudyFile, TraceChoice } from './study.js';
+import type { StudyFile, TraceChoice } from './study.js';
 
 const LINK_NAMES: readonly LinkName[] = ['mobile-edge', 'edge-cloud'];
 
@@ -42,8 +42,13 @@ function resolvedLink(file: StudyFile, name: LinkName): Readonly<Record<Directio
   const base = preset === undefined ? undefined : findPreset(file, name, preset);
   const directionOf = (direction: Direction): ResolvedDirection => {
     const own = file.study.links[name][direction];
-    const { trace, ...plain }: DirectionChoice = { ...DEFAULT_DIRECTION, ...base?.[direction], ...both, ...own };
-    const settings = plain as DirectionSettings;
+    const { trace: _, ...settings }: Omit<DirectionSettings, 'trace'> & { readonly trace?: unknown } = {
+      ...DEFAULT_DIRECTION,
+      ...base?.[direction],
+      ...both,
+      ...own,
+    };
+    const trace = own?.trace ?? both.trace;
     if (trace === undefined) return { settings, written: settings };
     const path = own?.trace === undefined ? ['links', name, 'trace'] : ['links', name, direction, 'trace'];
     const read = traceOf(file, path, typeof trace === 'string' ? { file: trace } : trace);

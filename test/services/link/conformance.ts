@@ -23,7 +23,12 @@ function randomBytes(count: number): Buffer {
 }
 
 /** What every link driver does, whatever it is made of. Times have lower bounds alone, which no busy machine breaks. */
-export function conformance(driver: LinkDriver, module: URL, exportName: string): void {
+export function conformance(
+  driver: LinkDriver,
+  module: URL,
+  exportName: string,
+  { losesPackets }: { readonly losesPackets: boolean },
+): void {
   const open = async (t: TestContext, links: LinkSettings[], routes: Route[]): Promise<OpenLinks> => {
     const opened = await driver.open(links, routes);
     t.after(() => opened.close());
@@ -226,6 +231,59 @@ export function conformance(driver: LinkDriver, module: URL, exportName: string)
     assert.ok(performance.now() - startMs > 98);
   });
 
+  check('jitter of every shape keeps bytes and their order', async (t) => {
+    for (const jitterDistribution of ['uniform', 'pareto', 'paretonormal'] as const) {
+      const { address } = await one(t, { rateMbps: 100, delayMs: 4, jitterMs: 2, jitterDistribution }, echo);
+      const sent = randomBytes(100_000);
+      const socket = dial(t, address);
+      const answer = readAll(socket);
+      for (let at = 0; at < sent.length; at += 7000) socket.write(sent.subarray(at, at + 7000));
+      socket.end();
+      assert.ok((await answer).equals(sent), jitterDistribution);
+    }
+  });
+
+  check('blocked, nothing passes, and nothing is lost when it does again', async (t) => {
+    const { address, links } = await one(t, {}, echo);
+    const socket = dial(t, address);
+    const received: Buffer[] = [];
+    const got = () => Buffer.concat(received).toString();
+    socket.on('data', (data) => received.push(data));
+    socket.write('a');
+    await once(socket, 'data');
+    await links.set({ ...link('mobile-edge'), blocked: true });
+    socket.write('b');
+    const late = dial(t, address);
+    late.write('c');
+    const lateAnswer = once(late, 'data');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(got(), 'a');
+    const startMs = performance.now();
+    await links.set(link('mobile-edge', { delayMs: 40 }));
+    while (got() !== 'ab') await once(socket, 'data');
+    await lateAnswer;
+    assert.ok(performance.now() - startMs > 78, 'what waited takes its way from then on');
+  });
+
+  check('a link that is blocked from the beginning lets nothing in', async (t) => {
+    const target = await listen(t, echo);
+    const links = await open(
+      t,
+      [{ ...link('mobile-edge'), blocked: true }],
+      [{ name: 'a', via: ['mobile-edge'], target }],
+    );
+    const socket = dial(t, links.addresses.get('a') as string);
+    let got = 0;
+    socket.on('data', (data) => {
+      got += data.length;
+    });
+    socket.write('x');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.equal(got, 0);
+    await links.set(link('mobile-edge'));
+    while (got === 0) await once(socket, 'data');
+  });
+
   check('payload is counted on each link that it crosses', async (t) => {
     const target = await listen(t, (socket) => void readAll(socket).then(() => socket.end(Buffer.alloc(700))));
     const links = await open(t, [link('mobile-edge'), link('edge-cloud')], []);
@@ -275,6 +333,13 @@ export function conformance(driver: LinkDriver, module: URL, exportName: string)
     };
     const target = '127.0.0.1:9';
     await refused([link('mobile-edge', { delayMs: -1 })], [], /mobile-edge\.up\.delayMs/);
+    await refused([link('mobile-edge', { lossPct: 120 })], [], /mobile-edge\.up\.lossPct/);
+    await refused([link('mobile-edge', { trace: { kind: 'steps', steps: [], lengthMs: 1 } })], [], /up\.trace/);
+    if (!losesPackets) {
+      const lossy = { kind: 'steps', steps: [{ atMs: 0, lossPct: 1 }], lengthMs: 10 } as const;
+      await refused([link('mobile-edge', { lossPct: 0.1 })], [], /mobile-edge\.up\.lossPct.*cannot lose/);
+      await refused([link('mobile-edge', { trace: lossy })], [], /mobile-edge\.up\.trace.*cannot lose/);
+    }
     await refused([link('mobile-edge'), link('mobile-edge')], [], /twice/);
     await refused([link('mobile-edge')], [{ name: 'a', via: ['edge-cloud'], target }], /'a'.*'edge-cloud'/);
     await refused([link('mobile-edge')], [{ name: 'a', via: [], target }], /'a'/);

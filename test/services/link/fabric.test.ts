@@ -177,3 +177,18 @@ test('a reset drops what has not left, follows what has, and ends the flow, busy
     ['data', 'reset'],
   );
 });
+
+test('a blocked station lets nothing in, and what waited arrives as if it had come when it opened', () => {
+  const a = station({ delayMs: 5 });
+  const fabric = new Fabric([a]);
+  const f = flow(a);
+  f.flow.send(data(100), 0);
+  a.block(true, 1);
+  f.flow.send(data(200), 2);
+  assert.equal(runOut(fabric), 5, 'what was on its way goes on');
+  assert.equal(f.bytes(), 100);
+  assert.equal(fabric.nextMs, Infinity, 'and nobody is woken for the rest');
+  a.block(false, 50);
+  assert.equal(runOut(fabric), 55);
+  assert.equal(f.bytes(), 300);
+});

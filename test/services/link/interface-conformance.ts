@@ -5,7 +5,7 @@ import { TierbedError } from '../../../base/errors.js';
 import { Random } from '../../../base/random.js';
 import type { InterfaceDriver } from '../../../services/link/interface-driver.js';
 import type { DirectionSettings, LinkTrace } from '../../../services/link/types.js';
-import { makePair, NamespaceWorker, type Pair, type Side, snapshot } from './namespaces.js';
+import { makePair, NamespaceWorker, type Pair, type Side, snapshot } from './namespace-pair.js';
 
 const free: DirectionSettings = { rateMbps: 0, delayMs: 0, jitterMs: 0, queueBytes: 262_144 };
 
@@ -157,12 +157,13 @@ export function interfaceConformance(driver: InterfaceDriver, module: URL, expor
         sequence,
         Array.from({ length: count }, (_, i) => i),
       );
-      const average = mean(tookMs);
-      assert.ok(Math.abs(average - 30) < 3, `the mean is ${average} ms`);
-      // A quarter of a deviation off tells 3 from the 1.7 of a uniform one that is 3 to either side.
-      const spread = tookMs.toSorted((x, y) => x - y).slice(Math.round(count * 0.02), Math.round(count * 0.98));
-      const sd = Math.sqrt(mean(spread.map((x) => (x - mean(spread)) ** 2)));
-      assert.ok(sd > 3 * TRIMMED[jitterDistribution] * 0.7 && sd < 3 * 2, `the deviation is ${sd} ms`);
+      // A busy machine adds to delays, and to how far they lie apart: neither may be less than it should be.
+      assert.ok(mean(tookMs) > 29, `the mean is ${mean(tookMs)} ms`);
+      assert.ok(median(tookMs) < 30 + LOOSE_MS, `the median is ${median(tookMs)} ms`);
+      // Tells 3 ms of deviation from the 1.7 of a uniform distribution that is 3 to either side.
+      const sorted = tookMs.toSorted((x, y) => x - y);
+      const spread = (sorted[Math.round(count * 0.9)] as number) - (sorted[Math.round(count * 0.1)] as number);
+      assert.ok(spread > 3 * TENTHS[jitterDistribution] * 0.75, `nine tenths lie within ${spread} ms`);
     });
   }
 
@@ -374,8 +375,8 @@ interface PacketPlan {
   readonly pauseMs: number;
 }
 
-/** Standard deviations without the outermost 2 % on either side: what a tail leaves to be measured with few packets. */
-const TRIMMED = { normal: 0.88, uniform: 0.96, pareto: 0.4, paretonormal: 0.45 } as const;
+/** How many standard deviations lie between the first tenth and the last. */
+const TENTHS = { normal: 2.56, uniform: 2.77, pareto: 1.5, paretonormal: 1.5 } as const;
 
 /** The mean number of packets lost in a row. */
 function meanRun(sequence: readonly number[], count: number): number {

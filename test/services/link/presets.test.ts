@@ -39,6 +39,17 @@ test('a wrong file of presets is refused by file and key', (t) => {
       /a\.down\.delayMs is undefined/,
     ],
   ];
+  const lossy =
+    '{ delayMs: 1, jitterMs: 1, jitterDistribution: pareto, lossPct: 1, lossBurstPackets: 3, queueBytes: 65536 }';
+  writeFileSync(path, `a: { source: here, up: ${lossy}, down: ${direction} }`);
+  assert.equal(loadLinkPresets(path).get('a')?.up.lossBurstPackets, 3);
+  cases.push(
+    [
+      `a: { source: here, up: ${direction}, down: { delayMs: 1, jitterMs: 0, lossPct: 101, queueBytes: 65536 } }`,
+      /lossPct/,
+    ],
+    [`a: { source: here, up: ${direction}, down: { trace: a.csv } }`, /a\.down\.trace is not known/],
+  );
   for (const [text, words] of cases) {
     writeFileSync(path, text);
     assert.throws(

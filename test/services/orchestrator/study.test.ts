@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { parse } from 'yaml';
 import { TierbedError } from '../../../base/errors.js';
 import { packageRoot } from '../../../base/paths.js';
@@ -161,6 +162,73 @@ test('the resolved study is a study, and resolves to itself', () => {
   const again = parseStudy(first, 'other.yaml');
   assert.deepEqual(parse(studyAsYaml(again)), parse(first));
   assert.equal(again.study.name, 'example');
+});
+
+/** A folder with a trace in each format and a study that names them. */
+function tracedStudy(t: TestContext, links: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'traced-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'walk.csv'), 'time_s,rateMbps,lossPct\n0,5,0\n1,2,1\n2,,\n');
+  writeFileSync(join(folder, 'up.trace'), '0\n4\n9\n');
+  writeFileSync(join(folder, 'x.yaml'), GOOD.replace('mobile-edge: wifi', `mobile-edge: ${links}`));
+  return join(folder, 'x.yaml');
+}
+
+test('traces are files beside the study, for both directions or for one', async (t) => {
+  const path = tracedStudy(
+    t,
+    '{ preset: wifi, lossBurstPackets: 2, trace: walk.csv, up: { trace: { file: up.trace } } }',
+  );
+  const [link] = resolveLinks(await loadStudy(path));
+  assert.deepEqual(link?.up.trace, { kind: 'deliveries', atMs: [0, 4, 9], lengthMs: 9 });
+  assert.equal(link?.down.trace?.kind, 'steps');
+  assert.equal(link?.down.trace?.lengthMs, 2000);
+  assert.equal(link?.down.lossBurstPackets, 2);
+  assert.equal(link?.down.rateMbps, 30);
+});
+
+test('the resolved study names its traces by file and checksum, and is refused when they have changed', async (t) => {
+  const path = tracedStudy(t, '{ trace: walk.csv, jitterDistribution: uniform, lossPct: 0.5 }');
+  const resolved = studyAsYaml(await loadStudy(path));
+  assert.match(resolved, /file: walk\.csv\n\s+format: csv\n\s+sha256: [0-9a-f]{64}\n/);
+  assert.doesNotMatch(resolved, /steps/);
+  const again = parseStudy(resolved, path);
+  assert.deepEqual(parse(studyAsYaml(again)), parse(resolved));
+  assert.deepEqual(resolveLinks(again), resolveLinks(await loadStudy(path)));
+  writeFileSync(join(path, '..', 'walk.csv'), 'time_s,rateMbps\n0,5\n1,2\n');
+  assert.throws(() => resolveLinks(again), {
+    kind: 'invalid',
+    message: /links\.mobile-edge\.up\.trace: walk\.csv is not the trace that the study means/,
+  });
+});
+
+test('a trace that is not one is an error with the study and the trace, file and line', async (t) => {
+  const cases: [string, string, RegExp][] = [
+    ['{ trace: none.csv }', 'missing', /x\.yaml:11: links\.mobile-edge\.trace: cannot read the trace none\.csv/],
+    [
+      '{ trace: up.trace, up: { trace: { file: up.trace, format: csv } } }',
+      'invalid',
+      /links\.mobile-edge\.up\.trace: up\.trace:1: /,
+    ],
+    ['{ trace: { file: walk.csv, format: mahimahi } }', 'invalid', /links\.mobile-edge\.trace: walk\.csv:1: "time_s/],
+    [
+      '{ trace: { file: walk.csv, format: xml } }',
+      'invalid',
+      /trace\.format: "xml" is not allowed; allowed: csv, mahimahi/,
+    ],
+    ['{ trace: { path: walk.csv } }', 'invalid', /trace\.path: unknown key; allowed: file, format, sha256/],
+    ['{ lossPct: 101 }', 'invalid', /links\.mobile-edge\.lossPct: must be <= 100/],
+    ['{ lossBurstPackets: 0 }', 'invalid', /links\.mobile-edge\.lossBurstPackets: must be >= 1/],
+    [
+      '{ jitterDistribution: gauss }',
+      'invalid',
+      /"gauss" is not allowed; allowed: normal, uniform, pareto, paretonormal/,
+    ],
+  ];
+  for (const [links, kind, message] of cases) {
+    const path = tracedStudy(t, links);
+    await assert.rejects(async () => resolveLinks(await loadStudy(path)), { kind, message }, links);
+  }
 });
 
 test('the example of docs/study.md is valid, and shows every key there is', () => {
