@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { LinkAgentLinkStats } from '../../rpc/link-agent.js';
+import { nowMs } from '../clock.js';
+import { TraceClock } from '../trace-clock.js';
 import type { DirectionSettings, LinkSettings } from '../types.js';
 import type { DirectionInForce } from './shaping.js';
 
@@ -17,12 +19,12 @@ export interface AgentState {
   stats(): Promise<readonly LinkAgentLinkStats[]>;
 }
 
-/** What one direction was set to, in base units. A rate of 0 is no limit. */
+/** What is in force in one direction, in base units. A rate of 0 is no limit. */
 const SETTINGS: readonly { name: string; help: string; read(s: DirectionSettings, link: LinkSettings): number }[] = [
   {
-    name: 'tierbed_link_rate_bits_per_second',
+    name: 'tierbed_link_rate_bytes_per_second',
     help: 'Rate in force, on the wire; 0: not limited.',
-    read: (s) => (s.rateMbps ?? 0) * 1e6,
+    read: (s) => (s.rateMbps ?? 0) * 125_000,
   },
   { name: 'tierbed_link_delay_seconds', help: 'One-way delay in force.', read: (s) => s.delayMs / 1000 },
   {
@@ -74,8 +76,9 @@ export function agentMetrics(state: AgentState): Registry {
       registers,
       collect() {
         this.reset();
-        for (const { link, direction, settings } of state.inForce()) {
-          this.set({ link, direction }, read(settings[direction], settings));
+        for (const { link, direction, settings, sinceMs } of state.inForce()) {
+          const now = new TraceClock(settings[direction], sinceMs).at(nowMs()).settings;
+          this.set({ link, direction }, read(now, settings));
         }
       },
     });

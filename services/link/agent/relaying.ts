@@ -1,5 +1,6 @@
 import { TierbedError } from '../../../base/errors.js';
 import type { AddRouteRequest, LinkAgentLinkStats } from '../../rpc/link-agent.js';
+import { nowMs } from '../clock.js';
 import { proxyDriver } from '../drivers/proxy.js';
 import type { LinkName, LinkSettings, OpenLinks } from '../types.js';
 import { wireBytes } from '../wire.js';
@@ -16,6 +17,7 @@ export class Relaying implements Shaping {
   readonly #links: readonly LinkName[];
   #relay: OpenLinks | undefined;
   #settings: readonly LinkSettings[] = [];
+  #sinceMs = 0;
   #last: Promise<void> = Promise.resolve();
 
   /** @param shut lets nothing pass on these links, and opens the others */
@@ -33,8 +35,8 @@ export class Relaying implements Shaping {
 
   inForce(): readonly DirectionInForce[] {
     return this.#settings.flatMap((settings) => [
-      { link: settings.name, direction: 'up', settings },
-      { link: settings.name, direction: 'down', settings },
+      { link: settings.name, direction: 'up', settings, sinceMs: this.#sinceMs },
+      { link: settings.name, direction: 'down', settings, sinceMs: this.#sinceMs },
     ]);
   }
 
@@ -88,6 +90,7 @@ export class Relaying implements Shaping {
       if (this.#relay) for (const link of links) await this.#relay.set(link);
       else this.#relay = await proxyDriver.open(links, []);
       this.#settings = links;
+      this.#sinceMs = nowMs();
     }
     await this.#shut(new Set());
   }

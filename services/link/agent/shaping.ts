@@ -1,4 +1,5 @@
 import type { LinkAgentLinkStats } from '../../rpc/link-agent.js';
+import { nowMs } from '../clock.js';
 import type { InterfaceDriver, OpenInterface } from '../interface-driver.js';
 import type { Direction, LinkName, LinkSettings } from '../types.js';
 import { segmentsAtOnce } from './interfaces.js';
@@ -18,6 +19,8 @@ export interface DirectionInForce {
   readonly link: LinkName;
   readonly direction: Direction;
   readonly settings: LinkSettings;
+  /** When they came into force, and their traces began, in ms of the host's monotonic clock. */
+  readonly sinceMs: number;
 }
 
 /** What one agent does for the links: the directions that fall to it, each at an interface of its namespace. */
@@ -33,6 +36,7 @@ interface Shaped {
   readonly direction: Direction;
   open: OpenInterface | undefined;
   settings: LinkSettings | undefined;
+  sinceMs: number;
 }
 
 /** Packets shaped on their way by a driver of interfaces. A link stays shut until its settings are in force. */
@@ -51,6 +55,7 @@ export class PacketShaping implements Shaping {
       direction: shapedDirection(at, driver.side),
       open: undefined,
       settings: undefined,
+      sinceMs: 0,
     }));
   }
 
@@ -62,8 +67,8 @@ export class PacketShaping implements Shaping {
   }
 
   inForce(): readonly DirectionInForce[] {
-    return this.#shaped.flatMap(({ at, direction, settings }) =>
-      settings ? [{ link: at.link, direction, settings }] : [],
+    return this.#shaped.flatMap(({ at, direction, settings, sinceMs }) =>
+      settings ? [{ link: at.link, direction, settings, sinceMs }] : [],
     );
   }
 
@@ -103,6 +108,7 @@ export class PacketShaping implements Shaping {
     if (!shaped.open || !same(before, settings[direction]) || blockedBefore !== (settings.blocked ?? false)) {
       shaped.open ??= await this.#driver.open(this.#host.interfaceName(at.link), settings[direction]);
       await shaped.open.set(settings[direction], settings.blocked ?? false);
+      shaped.sinceMs = nowMs();
     }
     shaped.settings = settings;
     const unset = this.#shaped.filter((other) => other.settings === undefined).map((other) => other.at.link);

@@ -27,7 +27,10 @@ class FakeAgent {
 
   async start(port = 0): Promise<string> {
     const plan = agentPlan(this.tier, '127.0');
-    const names = { control: 'eth3', data: new Map([['mobile-edge', 'eth1'] as const, ['edge-cloud', 'eth2'] as const]) };
+    const names = {
+      control: 'eth3',
+      data: new Map([['mobile-edge', 'eth1'] as const, ['edge-cloud', 'eth2'] as const]),
+    };
     const shaping = new PacketShaping(plan, this.driver, {
       interfaceName: (link) => names.data.get(link) as string,
       shut: async () => {},
@@ -49,7 +52,11 @@ class FakeAgent {
 }
 
 async function started(t: TestContext, drivers: Partial<Record<AgentTier, FakeDriver>> = {}) {
-  const [mobile, edge, cloud] = TIERS.map((tier) => new FakeAgent(tier, drivers[tier])) as [FakeAgent, FakeAgent, FakeAgent];
+  const [mobile, edge, cloud] = TIERS.map((tier) => new FakeAgent(tier, drivers[tier])) as [
+    FakeAgent,
+    FakeAgent,
+    FakeAgent,
+  ];
   t.after(() => Promise.all([mobile, edge, cloud].map((agent) => agent.stop())));
   const addresses = { mobile: await mobile.start(), edge: await edge.start(), cloud: await cloud.start() };
   return { mobile, edge, cloud, addresses };
@@ -99,7 +106,10 @@ test('an agent that is away, is another, or shapes otherwise is named', async (t
   const { addresses, cloud } = await started(t, { edge: new FakeDriver('other') });
   await assert.rejects(openAgentLinks(addresses, links, never), { kind: 'refused', message: /edge other/ });
   const swapped = { ...addresses, mobile: addresses.cloud };
-  await assert.rejects(openAgentLinks(swapped, links, never), { kind: 'refused', message: /that of cloud, not of mobile/ });
+  await assert.rejects(openAgentLinks(swapped, links, never), {
+    kind: 'refused',
+    message: /that of cloud, not of mobile/,
+  });
   await cloud.stop();
   const stop = AbortSignal.timeout(300);
   await assert.rejects(openAgentLinks(addresses, links, stop), { kind: 'cancelled' });
@@ -139,18 +149,30 @@ test('an agent that starts anew is set as it was, and that is told', { timeout: 
   );
 });
 
-test('two agents measure the way between them, both ways', { timeout: 60_000, skip: process.platform !== 'linux' }, async (t) => {
+test('two agents measure the way between them, both ways', {
+  timeout: 60_000,
+  skip: process.platform !== 'linux',
+}, async (t) => {
   const { addresses } = await started(t);
   const open = await openAgentLinks(addresses, links, never);
   t.after(() => open.close());
   const probe = await open.probe(['edge-cloud']);
-  const exchanges = await probe.exchange({ upBytes: 10_000, downBytes: 48, count: 5, intervalMs: 0, timeoutMs: 10_000 });
+  const exchanges = await probe.exchange({
+    upBytes: 10_000,
+    downBytes: 48,
+    count: 5,
+    intervalMs: 0,
+    timeoutMs: 10_000,
+  });
   assert.equal(exchanges.length, 5);
   assert.ok(exchanges.every(({ upMs, downMs, roundTripMs }) => upMs > 0 && downMs > 0 && roundTripMs >= upMs + downMs));
   const task = { wireBytes: 200, count: 50, intervalMs: 1, settleMs: 200, maxBurst: 1 };
   for (const direction of ['up', 'down'] as const) {
     const arrivals = await probe.packets?.datagrams({ ...task, direction });
-    assert.deepEqual(arrivals?.map(({ sequence }) => sequence), Array.from({ length: 50 }, (_, i) => i));
+    assert.deepEqual(
+      arrivals?.map(({ sequence }) => sequence),
+      Array.from({ length: 50 }, (_, i) => i),
+    );
     assert.ok(arrivals?.every(({ sentMs, arrivedMs }) => arrivedMs > sentMs));
   }
   assert.equal((await probe.packets?.echo(task))?.length, 50);

@@ -1,165 +1,170 @@
-// Network namespaces for tests: two, joined by a pair of interfaces, each with processes of its own.
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { InterfaceStats } from '../../../services/link/interface-driver.js';
-import type { DirectionSettings } from '../../../services/link/types.js';
+import { type ErrorKind, TierbedError } from '../../../base/errors.js';
+import type { WorkerAnswer, WorkerCalls, WorkerRequest } from './namespace-worker.js';
 
-/** Why namespaces cannot be made here, or undefined. */
-export function namespacesMissing(): string | undefined {
-  if (process.platform !== 'linux') return `network namespaces are Linux's, this is ${process.platform}`;
-  if (process.getuid?.() !== 0) return 'network namespaces need root';
-  const name = `tierbed-try-${process.pid}`;
-  try {
-    execFileSync('ip', ['netns', 'add', name], { stdio: 'pipe' });
-    execFileSync('ip', ['netns', 'del', name], { stdio: 'pipe' });
-    return undefined;
-  } catch (error) {
-    return `cannot make a network namespace: ${error instanceof Error ? error.message : String(error)}`;
-  }
-}
+const WORKER = fileURLToPath(new URL('./namespace-worker.js', import.meta.url));
 
 let made = 0;
 
-/** Two namespaces; `interfaceName` is the end of the cable in each of them. */
-export class Cable {
-  readonly near: string;
-  readonly far: string;
-  readonly interfaceName = 'eth0';
-  readonly nearAddress = '10.9.8.1';
-  readonly farAddress = '10.9.8.2';
-  readonly #processes: ShaperProcess[] = [];
+/** One end of a pair of interfaces, in a network namespace of its own. */
+export interface Side {
+  readonly namespace: string;
+  readonly interfaceName: string;
+  readonly address: string;
+}
 
-  constructor() {
-    const id = `tierbed-${process.pid}-${made++}`;
-    this.near = `${id}-near`;
-    this.far = `${id}-far`;
+/** Two namespaces, joined by a pair of veth interfaces; nothing else is on that wire. */
+export interface Pair {
+  readonly a: Side;
+  readonly b: Side;
+  remove(): void;
+}
+
+/** Runs a program to its end, giving what it prints. */
+export function run(program: string, ...args: readonly string[]): string {
+  return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000 });
+}
+
+/** Runs a program in a namespace. */
+export function runIn(side: Side, program: string, ...args: readonly string[]): string {
+  return run('ip', 'netns', 'exec', side.namespace, program, ...args);
+}
+
+/**
+ * Makes two namespaces and the wire between them. They go with `remove`, and with this process however it ends; what a
+ * process left that was killed goes with the next call.
+ */
+export function makePair(): Pair {
+  removeOrphans();
+  const stem = `tb-${process.pid}-${made++}`;
+  const a: Side = { namespace: `${stem}a`, interfaceName: 'link0', address: '10.98.7.1' };
+  const b: Side = { namespace: `${stem}b`, interfaceName: 'link0', address: '10.98.7.2' };
+  const remove = () => {
+    process.removeListener('exit', remove);
+    for (const { namespace } of [a, b]) removeNamespace(namespace);
+  };
+  process.once('exit', remove);
+  try {
+    for (const { namespace } of [a, b]) run('ip', 'netns', 'add', namespace);
+    for (const side of [a, b]) {
+      // Nothing but what a test sends is to cross the wire.
+      runIn(side, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 || true');
+      run('ip', '-n', side.namespace, 'link', 'set', 'lo', 'up');
+    }
+    const hardware = (side: Side) => `02:00:0a:62:07:0${side === a ? 1 : 2}`;
+    const ends = (side: Side) => [side.interfaceName, 'address', hardware(side), 'netns', side.namespace];
+    run('ip', 'link', 'add', ...ends(a), 'type', 'veth', 'peer', 'name', ...ends(b));
+    for (const [side, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const ip = (...args: string[]) => run('ip', '-n', side.namespace, ...args);
+      ip('address', 'add', `${side.address}/24`, 'dev', side.interfaceName);
+      ip('link', 'set', side.interfaceName, 'up');
+      ip('neigh', 'add', other.address, 'lladdr', hardware(other), 'dev', side.interfaceName, 'nud', 'permanent');
+    }
+    return { a, b, remove };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+/** All that shapes or could shape in a namespace, as text to compare. */
+export function snapshot(side: Side): string {
+  const links = JSON.parse(run('ip', '-n', side.namespace, '-j', '-d', 'link')) as Record<string, unknown>[];
+  const seen = links.map((link) => [link.ifname, link.mtu, link.qdisc, link.gso_max_segs, link.gso_max_size].join(' '));
+  const rules = ['iptables-legacy', 'iptables'].flatMap((program) => {
     try {
-      for (const [name, address] of [
-        [this.near, this.nearAddress],
-        [this.far, this.farAddress],
-      ] as const) {
-        ip('netns', 'add', name);
-        inside(name, 'ip', 'link', 'set', 'lo', 'up');
-        // Interfaces that talk IPv6 of themselves would be counted.
-        inside(name, 'sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1');
-        if (name === this.far) {
-          const peer = ['peer', 'name', this.interfaceName, 'netns', this.far];
-          ip('link', 'add', this.interfaceName, 'netns', this.near, 'type', 'veth', ...peer);
-          inside(this.near, 'ip', 'addr', 'add', `${this.nearAddress}/24`, 'dev', this.interfaceName);
-          inside(this.near, 'ip', 'link', 'set', this.interfaceName, 'up');
-          inside(name, 'ip', 'addr', 'add', `${address}/24`, 'dev', this.interfaceName);
-          inside(name, 'ip', 'link', 'set', this.interfaceName, 'up');
-        }
-      }
-    } catch (error) {
-      this.#deleteNamespaces();
-      throw error;
+      return [runIn(side, program, '-t', 'mangle', '-S'), runIn(side, program, '-t', 'nat', '-S')];
+    } catch {
+      return [];
     }
-  }
-
-  /** A process that can shape this cable's end in the far namespace (what comes from near), or in the near one. */
-  shaper(namespace = this.far, command: readonly string[] = []): ShaperProcess {
-    const shaper = new ShaperProcess(namespace, this.interfaceName, command);
-    this.#processes.push(shaper);
-    return shaper;
-  }
-
-  async close(): Promise<void> {
-    try {
-      await Promise.all(this.#processes.map((shaper) => shaper.kill()));
-    } finally {
-      this.#deleteNamespaces();
-    }
-  }
-
-  #deleteNamespaces(): void {
-    for (const name of [this.near, this.far]) {
-      try {
-        ip('netns', 'del', name);
-      } catch {
-        // It was not made.
-      }
-    }
-  }
+  });
+  return [...seen, run('tc', '-n', side.namespace, 'qdisc'), ...rules].join('\n');
 }
 
-function ip(...args: string[]): void {
-  execFileSync('ip', args, { stdio: 'pipe' });
-}
-
-/** Runs a program in a namespace and gives what it prints. @throws if it fails */
-export function inside(namespace: string, program: string, ...args: string[]): string {
-  return execFileSync('ip', ['netns', 'exec', namespace, program, ...args], { stdio: 'pipe', encoding: 'utf8' });
-}
-
-interface Answer {
-  readonly ok: boolean;
-  readonly result: unknown;
-  readonly kind: string;
-  readonly message: string;
-}
-
-export class ShaperProcess {
-  readonly #child: ChildProcessWithoutNullStreams;
-  readonly #waiting: ((line: string) => void)[] = [];
+/** A process of Node in a namespace, which does what it is asked. */
+export class NamespaceWorker {
+  readonly #child: ChildProcess;
+  readonly #pending = new Map<number, { resolve(result: never): void; reject(error: unknown): void }>();
   readonly #exited: Promise<void>;
-  readonly #interfaceName: string;
-  #errors = '';
+  #nextId = 1;
 
-  /** @param command runs the process, e.g. `env PATH=/nowhere` */
-  constructor(namespace: string, interfaceName: string, command: readonly string[]) {
-    this.#interfaceName = interfaceName;
-    const script = fileURLToPath(new URL('./interface-shaper.js', import.meta.url));
-    const node = [...command, process.execPath, '--enable-source-maps', script];
-    this.#child = spawn('ip', ['netns', 'exec', namespace, ...node]);
-    createInterface({ input: this.#child.stdout }).on('line', (line) => this.#waiting.shift()?.(line));
-    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.#errors += text;
+  constructor(side: Side) {
+    this.#child = spawn('ip', ['netns', 'exec', side.namespace, process.execPath, '--enable-source-maps', WORKER], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      serialization: 'advanced',
     });
-    this.#child.stdin.on('error', () => {});
+    this.#child.on('message', (answer: WorkerAnswer) => {
+      const pending = this.#pending.get(answer.id);
+      this.#pending.delete(answer.id);
+      if (answer.ok) pending?.resolve(answer.result as never);
+      else {
+        const fix = answer.fix === undefined ? {} : { fix: answer.fix };
+        pending?.reject(new TierbedError(answer.kind as ErrorKind, answer.message, fix));
+      }
+    });
     this.#exited = new Promise((resolve) => {
-      this.#child.once('exit', () => {
-        const message = `the shaper's process ended: ${this.#errors}`;
-        for (const tell of this.#waiting.splice(0)) tell(JSON.stringify({ ok: false, kind: 'defect', message }));
+      this.#child.once('exit', (code, signal) => {
+        const error = new Error(`the worker in ${side.namespace} ended: ${signal ?? code}`);
+        for (const { reject } of this.#pending.values()) reject(error);
+        this.#pending.clear();
         resolve();
       });
     });
   }
 
-  async call(method: string, ...args: unknown[]): Promise<unknown> {
-    const line = await new Promise<string>((resolve) => {
-      this.#waiting.push(resolve);
-      this.#child.stdin.write(`${JSON.stringify([method, this.#interfaceName, ...args])}\n`);
+  call<M extends keyof WorkerCalls>(
+    method: M,
+    ...args: Parameters<WorkerCalls[M]>
+  ): Promise<Awaited<ReturnType<WorkerCalls[M]>>> {
+    return new Promise((resolve, reject) => {
+      const id = this.#nextId++;
+      this.#pending.set(id, { resolve, reject });
+      this.#child.send({ id, method, args } satisfies WorkerRequest, (error) => {
+        if (error) reject(error);
+      });
     });
-    const answer = JSON.parse(line) as Answer;
-    if (!answer.ok) throw new Error(`${answer.kind}: ${answer.message}`);
-    return answer.result;
   }
 
-  open = (settings: DirectionSettings) => this.call('open', settings);
-  set = (settings: DirectionSettings, blocked?: boolean) => this.call('set', settings, blocked);
-  stats = () => this.call('stats') as Promise<InterfaceStats>;
-  close = () => this.call('close');
-
-  /** Sends numbered datagrams from this process's side of the cable. */
-  send = (host: string, datagrams: { first?: number; count: number; wireBytes?: number; gapMs?: number }) =>
-    this.call('send', host, datagrams.first ?? 0, datagrams.count, datagrams.wireBytes ?? 142, datagrams.gapMs ?? 0);
-
-  /** Datagrams that came until `done` says so, or for long: [number, ms that it took]. */
-  async arrivals(done: (arrived: readonly [number, number][]) => boolean): Promise<[number, number][]> {
-    const all: [number, number][] = [];
-    const deadline = performance.now() + 20_000;
-    for (;;) {
-      all.push(...((await this.call('arrivals')) as [number, number][]));
-      if (done(all) || performance.now() > deadline) return all;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-
-  /** Ends it without a chance to clean up. `ip netns exec` becomes the program that it runs, so this is the shaper. */
+  /** Kills it at once: it has no time to undo anything. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#exited;
+  }
+}
+
+function removeOrphans(): void {
+  for (const name of namespaces()) {
+    const pid = Number(/^tb-(\d+)-/.exec(name)?.[1]);
+    if (Number.isInteger(pid) && !alive(pid)) removeNamespace(name);
+  }
+}
+
+function removeNamespace(namespace: string): void {
+  try {
+    run('ip', 'netns', 'del', namespace);
+  } catch {
+    // It is not there.
+  }
+}
+
+function namespaces(): string[] {
+  try {
+    return readdirSync('/run/netns');
+  } catch {
+    return [];
+  }
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }

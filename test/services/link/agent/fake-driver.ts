@@ -5,7 +5,8 @@ import type { DirectionSettings } from '../../../../services/link/types.js';
 export class FakeDriver implements InterfaceDriver {
   readonly name: string;
   readonly side: 'egress' | 'ingress';
-  readonly told: { readonly interfaceName: string; readonly settings: DirectionSettings; readonly blocked: boolean }[] = [];
+  readonly told: { readonly interfaceName: string; readonly settings: DirectionSettings; readonly blocked: boolean }[] =
+    [];
   readonly closed: string[] = [];
   lacking: string | undefined;
   failure: Error | undefined;

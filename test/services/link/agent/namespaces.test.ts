@@ -25,7 +25,8 @@ describe('three agents in three namespaces', { skip, timeout: 300_000 }, () => {
   const bed = new TestbedNamespaces();
   const agents = {} as Record<Tier, RunningAgent>;
   const net = (network: number, host: number) => `${bed.prefix}.${network}.${host}`;
-  const pings = (from: Tier, address: string) => bed.succeeds(from, 'ping', '-q', '-c', '2', '-i', '0.2', '-W', '1', address);
+  const pings = (from: Tier, address: string) =>
+    bed.succeeds(from, 'ping', '-q', '-c', '2', '-i', '0.2', '-W', '1', address);
   /** Whether a connection to a port comes about. */
   const connects = (from: Tier, address: string, port: number) =>
     bed.succeeds(from, 'timeout', '2', 'bash', '-c', `exec 3<>/dev/tcp/${address}/${port}`);
@@ -45,7 +46,8 @@ describe('three agents in three namespaces', { skip, timeout: 300_000 }, () => {
       }),
     );
     // What a node would listen on, on every address there is.
-    const listener = "require('net').createServer(s => s.end('x')).listen(8001, '0.0.0.0', () => console.log('listens'))";
+    const listener =
+      "require('net').createServer(s => s.end('x')).listen(8001, '0.0.0.0', () => console.log('listens'))";
     for (const tier of TIERS) {
       const node = bed.spawn(tier, process.execPath, '-e', listener);
       await once(node.stdout as NodeJS.ReadableStream, 'data');
@@ -110,15 +112,23 @@ describe('three agents in three namespaces', { skip, timeout: 300_000 }, () => {
   });
 
   test('the links measure as what they are set to, and as nothing else', async () => {
-    const settings = [link('mobile-edge', { rateMbps: 10, delayMs: 15 }), link('edge-cloud', { rateMbps: 5, delayMs: 10, lossPct: 5 })];
+    const settings = [
+      link('mobile-edge', { rateMbps: 10, delayMs: 15 }),
+      link('edge-cloud', { rateMbps: 5, delayMs: 10, lossPct: 5 }),
+    ];
     for (const each of settings) await links.set(each);
     // A machine that does other things at the same time is not what is tested here.
     const wide = { toleranceMs: 20, tolerancePct: 5, attempts: 10, bulkMs: 300 };
     const report = await verifyLinks(links, settings, wide);
-    assert.deepEqual(report.figures.filter(({ ok }) => !ok), []);
+    assert.deepEqual(
+      report.figures.filter(({ ok }) => !ok),
+      [],
+    );
     const said = [link('mobile-edge', { rateMbps: 20, delayMs: 15 }), link('edge-cloud', { rateMbps: 5, delayMs: 10 })];
     const wrong = await verifyLinks(links, said, { ...wide, attempts: 1 });
-    const out = wrong.figures.filter(({ ok }) => !ok).map(({ link: name, direction, figure }) => `${name} ${direction} ${figure}`);
+    const out = wrong.figures
+      .filter(({ ok }) => !ok)
+      .map(({ link: name, direction, figure }) => `${name} ${direction} ${figure}`);
     assert.ok(out.includes('mobile-edge up rateMbps') && out.includes('mobile-edge down rateMbps'), out.join());
     if (links.driver.name !== 'proxy') assert.ok(out.includes('edge-cloud up lossPct'), out.join());
   });
@@ -127,9 +137,13 @@ describe('three agents in three namespaces', { skip, timeout: 300_000 }, () => {
     await links.set(link('mobile-edge', { delayMs: 1 }));
     await links.set({ ...link('edge-cloud'), blocked: true });
     if (links.driver.name !== 'proxy') assert.equal(pings('mobile', net(1, 30)), false);
-    const report = await verifyLinks(links, [link('mobile-edge', { delayMs: 1 }), { ...link('edge-cloud'), blocked: true }], {
-      attempts: 1,
-    });
+    const report = await verifyLinks(
+      links,
+      [link('mobile-edge', { delayMs: 1 }), { ...link('edge-cloud'), blocked: true }],
+      {
+        attempts: 1,
+      },
+    );
     const figures = report.figures.filter(({ link: name }) => name.includes('edge-cloud'));
     assert.deepEqual(
       figures.map(({ figure, ok }) => [figure, ok]),
@@ -170,7 +184,9 @@ describe('three agents in three namespaces', { skip, timeout: 300_000 }, () => {
   test('SIGTERM ends an agent in good order: its rules are gone, its links stay shut', async () => {
     agents.edge.child.kill('SIGTERM');
     assert.equal(await agents.edge.ended, 0);
-    const tables = ['iptables-legacy-save', 'iptables-nft-save'].map((program) => bed.outputOf('edge', program)).join('\n');
+    const tables = ['iptables-legacy-save', 'iptables-nft-save']
+      .map((program) => bed.outputOf('edge', program))
+      .join('\n');
     assert.doesNotMatch(tables, /NFQUEUE|DNAT|SNAT/);
     assert.match(tables, /-o eth1 -j DROP/);
     assert.doesNotMatch(bed.inside('edge', 'ip', 'address'), new RegExp(`${net(1, 30)}|${net(2, 10)}`));

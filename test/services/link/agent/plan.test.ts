@@ -78,7 +78,9 @@ test('a link that is shut passes nothing, in, out or through', () => {
   const rules = filterRules(agentPlan('edge', '10.7'), names, 8001, new Set(['edge-cloud'] as const));
   assert.ok(rules['TIERBED-INPUT']?.includes('-i eth2 -j DROP'));
   assert.ok(rules['TIERBED-OUTPUT']?.includes('-o eth2 -j DROP'));
-  assert.ok(rules['TIERBED-FORWARD']?.includes('-i eth2 -j DROP') && rules['TIERBED-FORWARD'].includes('-o eth2 -j DROP'));
+  assert.ok(
+    rules['TIERBED-FORWARD']?.includes('-i eth2 -j DROP') && rules['TIERBED-FORWARD'].includes('-o eth2 -j DROP'),
+  );
   assert.ok(!Object.values(rules).some((list) => list.some((rule) => /eth1 -j DROP/.test(rule))));
   assert.deepEqual(ipv6Rules(['eth1'])['TIERBED-FORWARD'], ['-i eth1 -j DROP', '-o eth1 -j DROP']);
 });

@@ -51,7 +51,11 @@ test('what did not change is left alone, so that a trace goes on', async () => {
   await shaping.configure([link('mobile-edge', 9, 2), link('edge-cloud', 3, 4)]);
   assert.equal(driver.told.length, before, 'the way up of mobile-edge is shaped on mobile');
   await shaping.configure([link('mobile-edge', 9, 2, { blocked: true }), link('edge-cloud', 3, 4)]);
-  assert.deepEqual(driver.told.at(-1), { interfaceName: 'eth1', settings: link('mobile-edge', 9, 2).down, blocked: true });
+  assert.deepEqual(driver.told.at(-1), {
+    interfaceName: 'eth1',
+    settings: link('mobile-edge', 9, 2).down,
+    blocked: true,
+  });
 });
 
 test('a link whose settings cannot be put in force stays shut', async () => {
