@@ -94,12 +94,23 @@ export async function startLinkAgent(options: AgentOptions): Promise<RunningAgen
   let ready = false;
   const stop = async (): Promise<void> => {
     ready = false;
-    await control?.close(0);
-    await Promise.all([probes.closeAll(), http?.close()]);
-    await firewall?.shut(new Set(names.data.keys()));
-    await shaping?.close();
-    await removeSecondAddresses(plan, names);
-    await firewall?.close();
+    const steps: readonly (() => Promise<unknown> | undefined)[] = [
+      () => control?.close(0),
+      () => probes.closeAll(),
+      () => http?.close(),
+      // Before the shaping goes.
+      () => firewall?.shut(new Set(names.data.keys())),
+      () => shaping?.close(),
+      () => removeSecondAddresses(plan, names),
+      () => firewall?.close(),
+    ];
+    for (const step of steps) {
+      try {
+        await step();
+      } catch (error) {
+        log?.warn({ err: error }, 'something could not be taken away');
+      }
+    }
   };
   try {
     await addSecondAddresses(plan, names);
@@ -167,7 +178,7 @@ export async function startLinkAgent(options: AgentOptions): Promise<RunningAgen
       },
     };
   } catch (error) {
-    await stop().catch(() => {});
+    await stop();
     throw error;
   }
 }

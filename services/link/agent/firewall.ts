@@ -28,13 +28,19 @@ export class Firewall {
    * @throws TierbedError `unavailable` or `refused` when iptables does not work here, with what it said
    */
   static async open(plan: AgentPlan, names: InterfaceNames, dataPort: number): Promise<Firewall> {
-    const firewall = new Firewall(plan, names, dataPort, await findIptables('ip'));
-    await firewall.shut(new Set(names.data.keys()));
-    if (plan.translations.length > 0) await install(firewall.#ipv4, 'nat', natRules(plan, names));
-    const all = [names.control, ...names.data.values()];
-    const speaking = (await Promise.all(all.map(hasIpv6))).some(Boolean);
-    if (speaking) await install(await findIptables('ip6'), 'filter', ipv6Rules(all));
-    return firewall;
+    const ipv4 = await findIptables('ip');
+    const firewall = new Firewall(plan, names, dataPort, ipv4);
+    try {
+      await firewall.shut(new Set(names.data.keys()));
+      if (plan.translations.length > 0) await install(ipv4, 'nat', natRules(plan, names));
+      const all = [names.control, ...names.data.values()];
+      const speaking = (await Promise.all(all.map(hasIpv6))).some(Boolean);
+      if (speaking) await install(await findIptables('ip6'), 'filter', ipv6Rules(all));
+      return firewall;
+    } catch (error) {
+      for (const table of ['filter', 'nat'] as const) await uninstall(ipv4, table).catch(() => {});
+      throw error;
+    }
   }
 
   /** Lets nothing pass on these links, and opens the others. */
@@ -48,18 +54,7 @@ export class Firewall {
    * @throws TierbedError `refused` with the words of iptables
    */
   async close(): Promise<void> {
-    const lines: string[] = [];
-    for (const [builtIn, chain] of Object.entries(CHAINS.nat)) {
-      if (!(await this.#ipv4.list('nat', chain))) continue;
-      const present = (await this.#ipv4.list('nat', builtIn)) ?? [];
-      const jump = jumpTo(builtIn, chain);
-      lines.push(
-        ...present.filter((rule) => rule === `-A ${jump}`).map(() => `-D ${jump}`),
-        `-F ${chain}`,
-        `-X ${chain}`,
-      );
-    }
-    if (lines.length > 0) await this.#ipv4.commit('nat', lines);
+    await uninstall(this.#ipv4, 'nat');
   }
 }
 
@@ -88,6 +83,19 @@ async function install(
       cause: error,
     });
   }
+}
+
+/** Takes the agent's chains of a table away, where they are. */
+async function uninstall(iptables: Iptables, table: Table): Promise<void> {
+  const lines: string[] = [];
+  for (const [builtIn, chain] of Object.entries(CHAINS[table])) {
+    if (!(await iptables.list(table, chain))) continue;
+    const present = (await iptables.list(table, builtIn)) ?? [];
+    const jump = jumpTo(builtIn, chain);
+    lines.push(...present.filter((rule) => rule === `-A ${jump}`).map(() => `-D ${jump}`));
+    lines.push(`-F ${chain}`, `-X ${chain}`);
+  }
+  if (lines.length > 0) await iptables.commit(table, lines);
 }
 
 async function hasIpv6(interfaceName: string): Promise<boolean> {

@@ -193,3 +193,35 @@ describe('three agents in three namespaces', { skip, timeout: 300_000 }, () => {
     assert.equal(pings('mobile', net(1, 20)), false);
   });
 });
+
+test('where the kernel can do nothing, agents relay, and their links measure as what they are set to', {
+  skip,
+  timeout: 120_000,
+}, async (t) => {
+  const bed = new TestbedNamespaces();
+  t.after(() => bed.close());
+  bed.open();
+  const [mobile, edge, cloud] = (await Promise.all(TIERS.map((tier) => bed.agent(tier, '--driver', 'proxy')))) as [
+    RunningAgent,
+    RunningAgent,
+    RunningAgent,
+  ];
+  const settings = [
+    link('mobile-edge', { rateMbps: 20, delayMs: 10 }),
+    link('edge-cloud', { rateMbps: 5, delayMs: 20 }),
+  ];
+  const addresses = { mobile: mobile.control, edge: edge.control, cloud: cloud.control };
+  const links = await openAgentLinks(addresses, settings, new AbortController().signal);
+  t.after(() => links.close());
+  assert.equal(links.driver.name, 'proxy');
+  for (const address of links.addresses.values()) assert.match(address, /^127\.0\.0\.1:\d+$/);
+  const report = await verifyLinks(links, settings, { toleranceMs: 20, tolerancePct: 5, attempts: 10, bulkMs: 300 });
+  assert.deepEqual(
+    report.figures.filter(({ ok }) => !ok),
+    [],
+  );
+  assert.ok(
+    report.figures.some(({ link: name, figure }) => name === 'mobile-edge + edge-cloud' && figure === 'rateMbps'),
+  );
+  assert.ok(((await links.stats()).get('edge-cloud')?.upBytes ?? 0) > 100_000);
+});
