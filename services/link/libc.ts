@@ -22,6 +22,7 @@ export interface Libc {
   ioctl(fd: number, request: number, argument: Pointer): number;
   eventfd(initial: number, flags: number): number;
   prctl(option: number, value: number): number;
+  sched_setscheduler(thread: number, policy: number, parameters: Pointer): number;
   if_nametoindex(name: string): number;
   clock_gettime(clock: number, time: Pointer): number;
   /** The number of the last error of a function above in this thread. Ask at once. */
@@ -45,6 +46,7 @@ const PROTOTYPES = {
   clock_gettime: 'int clock_gettime(int, void *)',
   ioctl: 'int ioctl(int, unsigned long, void *)',
   prctl: 'int prctl(int, unsigned long)',
+  sched_setscheduler: 'int sched_setscheduler(int, int, void *)',
 } as const;
 
 let loaded: Promise<Libc> | undefined;

@@ -4,6 +4,8 @@ import { decode, type QueuedPacket } from './netlink.js';
 const MSG_DONTWAIT = 0x40;
 /** Messages that one system call takes, and room for each: the kernel's say 130 bytes of a packet. */
 const BATCH = 64;
+/** Batches that are read at most before anything else is done. */
+const MAX_BATCHES = 16;
 const SLOT_BYTES = 512;
 /** `struct mmsghdr` and `struct iovec` of 64-bit Linux. */
 const MMSGHDR_BYTES = 64;
@@ -31,13 +33,13 @@ export class Receiver {
   }
 
   /**
-   * Reads all that waits at a socket and hands over the packets, in one object that is used again for each.
+   * Reads what waits at a socket, up to a thousand packets, and hands them over, in one object that is used again for each.
    *
    * @throws Error when the socket fails
    */
   read(fd: number, onPacket: (packet: QueuedPacket) => void): void {
     const { bytes, address } = this.#memory;
-    for (;;) {
+    for (let batches = 0; batches < MAX_BATCHES; batches++) {
       const count = this.#libc.recvmmsg(fd, address, BATCH, MSG_DONTWAIT, 0n);
       if (count < 0) {
         const errno = this.#libc.errno();

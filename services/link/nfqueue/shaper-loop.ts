@@ -16,8 +16,11 @@ const POLLFD_BYTES = 8;
 const LEAST_GAP_MS = 0.3;
 /** However quiet it is: a process that ends waits for this thread. */
 const LONGEST_SLEEP_MS = 200;
-/** A packet that came longer ago than this did not: the host's clock was set. */
+/** A packet that came longer ago than this, or so much in the future, did not: the host's clock was set. */
 const OLDEST_MS = 1000;
+/** Two clocks read one after the other are compared only if nothing came between. */
+const SAME_TIME_MS = 0.02;
+const COMPARISONS = 5;
 
 /** Where in the loop's own memory the two times lie that system calls read and write: `struct timespec`. */
 const READ_AT = 0;
@@ -41,9 +44,8 @@ export class ShaperLoop {
   /** `struct pollfd` for the bell, then for each queue. */
   #polled = Buffer.alloc(POLLFD_BYTES);
   #running = true;
-  /** When the first packet of what is read now was read, by both clocks. */
-  #readMs = 0;
-  #readUs = 0;
+  /** What to add to the kernel's times to have this thread's. */
+  #offsetMs = 0;
   #received = 0;
 
   /** @param wakeFd becomes readable when `onWake` is to be called, which empties it */
@@ -115,19 +117,29 @@ export class ShaperLoop {
   }
 
   #take(queue: ShapedQueue, packet: QueuedPacket): void {
-    if (this.#received++ === 0) {
-      this.#readMs = nowMs();
-      this.#readUs = this.#realUs();
-    }
-    const agoMs = packet.atUs > 0 ? (this.#readUs - packet.atUs) / 1000 : 0;
-    queue.offer(packet, agoMs > 0 && agoMs < OLDEST_MS ? this.#readMs - agoMs : this.#readMs);
+    if (this.#received++ === 0) this.#offsetMs = this.#compareClocks();
+    const lookedMs = nowMs();
+    const cameMs = packet.atUs / 1000 + this.#offsetMs;
+    const stamped = packet.atUs > 0 && Math.abs(lookedMs - cameMs) < OLDEST_MS;
+    queue.offer(packet, stamped ? Math.min(cameMs, lookedMs) : lookedMs);
   }
 
-  /** Real time in microseconds, as the kernel stamps packets. */
-  #realUs(): number {
+  /** How far this thread's clock is from the host's real time, by which the kernel stamps packets. */
+  #compareClocks(): number {
+    let [closestMs, offsetMs] = [Number.POSITIVE_INFINITY, 0];
+    for (let i = 0; i < COMPARISONS && closestMs > SAME_TIME_MS; i++) {
+      const beforeMs = nowMs();
+      const realMs = this.#realMs();
+      const tookMs = nowMs() - beforeMs;
+      if (tookMs < closestMs) [closestMs, offsetMs] = [tookMs, beforeMs + tookMs / 2 - realMs];
+    }
+    return offsetMs;
+  }
+
+  #realMs(): number {
     const { bytes, address } = this.#memory;
     this.#libc.clock_gettime(CLOCK_REALTIME, address + BigInt(READ_AT));
     // The upper half of the seconds stays 0 until 2106.
-    return bytes.readUInt32LE(READ_AT) * 1e6 + bytes.readUInt32LE(READ_AT + 8) / 1e3;
+    return bytes.readUInt32LE(READ_AT) * 1e3 + bytes.readUInt32LE(READ_AT + 8) / 1e6;
   }
 }

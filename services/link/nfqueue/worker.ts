@@ -2,19 +2,21 @@
 import { readSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../../base/errors.js';
-import { loadLibc } from '../libc.js';
+import { type Libc, loadLibc } from '../libc.js';
 import { becomeUrgent } from '../urgent.js';
 import type { NfqueueAnswer, NfqueueCalls, NfqueueRequest, NfqueueStart } from './protocol.js';
 import { ShapedQueue } from './queue.js';
 import { nowMs, ShaperLoop } from './shaper-loop.js';
 
 const PR_SET_TIMERSLACK = 29;
+const SCHED_RR = 2;
+const SCHED_RESET_ON_FORK = 0x40000000;
 
 if (!parentPort) throw new Error('the packet shaper runs in a thread of its own');
 const port = parentPort;
 const { wakeFd } = workerData as NfqueueStart;
 const libc = await loadLibc();
-becomeUrgent();
+beFirst(libc);
 // The kernel rounds a thread's timers up by 50 microseconds unless told otherwise.
 libc.prctl(PR_SET_TIMERSLACK, 1);
 
@@ -42,6 +44,17 @@ const calls: { [M in keyof NfqueueCalls]: (...args: Parameters<NfqueueCalls[M]>)
   },
   end: () => loop.stop(),
 };
+
+/**
+ * Asks for this thread to run as soon as it is due, as a network card would. On two cores with eight busy threads it is the
+ * difference between 3 ms late at worst and 76. Niceness counts among the threads of a container or a session alone. The
+ * thread sleeps between any two looks, and the kernel keeps a share of the processor from all like it.
+ */
+function beFirst({ sched_setscheduler }: Libc): void {
+  const lowest = Buffer.from([1, 0, 0, 0]);
+  // Needs CAP_SYS_NICE; without it, niceness may still be allowed.
+  if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, lowest) !== 0) becomeUrgent();
+}
 
 function queueOf(number: number): ShapedQueue {
   const found = queues.get(number);

@@ -21,7 +21,7 @@ for (const distribution of ['normal', 'uniform', 'pareto', 'paretonormal'] as co
     const centre = mean(values);
     const variance = mean(values.map((v) => (v - centre) ** 2));
     assert.ok(Math.abs(centre) < 0.01, `mean ${centre}`);
-    // Pareto's fourth moment is large (16 standard deviations is its end), so its variance is known to 2 % or so.
+    // Pareto's fourth moment is large (its tail ends at 19 standard deviations), so its variance is known to 2 % or so.
     assert.ok(Math.abs(variance - 1) < 0.03, `variance ${variance}`);
   });
 }

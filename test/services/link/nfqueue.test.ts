@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nfqueueDriver } from '../../../services/link/drivers/nfqueue.js';
+import { findIptables } from '../../../services/link/iptables.js';
 import type { DirectionSettings } from '../../../services/link/types.js';
 import { Cable, inside, namespacesMissing, type ShaperProcess } from './namespaces.js';
 
@@ -12,7 +13,9 @@ const plain: DirectionSettings = { delayMs: 0, jitterMs: 0, queueBytes: 1_000_00
 const missing = namespacesMissing() ?? (await nfqueueDriver.unavailable());
 const skip = missing !== undefined && !process.env.CI ? missing : false;
 
-function rules(namespace: string, program = 'iptables-legacy'): string[] {
+/** The driver's rules in a namespace, by the program that the driver finds. */
+async function rules(namespace: string, family: 'ip' | 'ip6' = 'ip'): Promise<string[]> {
+  const { program } = await findIptables(family);
   const listed = inside(namespace, program, '-t', 'mangle', '-S');
   return listed.split('\n').filter((line) => line.includes('tierbed'));
 }
@@ -49,7 +52,7 @@ describe('nfqueue', { skip }, () => {
 
   test('it is available here, and asking leaves nothing behind', async () => {
     assert.equal(await far.call('unavailable'), null);
-    assert.deepEqual(rules(cable.far), []);
+    assert.deepEqual(await rules(cable.far), []);
   });
 
   test('each packet is late by the delay, and none is lost', () =>
@@ -174,9 +177,9 @@ describe('nfqueue', { skip }, () => {
 
   test('closing takes the rules away, and packets pass', async () => {
     await opened({ delayMs: 5 }, async () => {
-      assert.equal(rules(cable.far).length, 3);
+      assert.equal((await rules(cable.far)).length, 3);
     });
-    assert.deepEqual(rules(cable.far), []);
+    assert.deepEqual(await rules(cable.far), []);
     await send(3);
     assert.equal((await far.arrivals((all) => all.length === 3)).length, 3);
   });
@@ -189,13 +192,13 @@ describe('nfqueue', { skip }, () => {
     await sleep(200);
     assert.deepEqual(await far.arrivals(() => true), [], 'what came while nobody shaped must not pass');
     await opened({ delayMs: 20 }, async () => {
-      assert.equal(rules(cable.far).length, 3, 'rules are not doubled');
+      assert.equal((await rules(cable.far)).length, 3, 'rules are not doubled');
       await send(5, { first: 5 });
       const arrived = await far.arrivals((all) => all.length === 5);
       assert.deepEqual(numbers(arrived), upTo(5, 5));
       for (const [, ms] of arrived) assert.ok(ms >= 20);
     });
-    assert.deepEqual(rules(cable.far), []);
+    assert.deepEqual(await rules(cable.far), []);
   });
 
   test('an interface that is shaped already is refused, and goes on as it was', () =>
@@ -213,9 +216,9 @@ describe('nfqueue', { skip }, () => {
     inside(cable.far, 'sysctl', '-qw', 'net.ipv6.conf.eth0.disable_ipv6=0');
     try {
       await opened({ delayMs: 5 }, async () => {
-        assert.equal(rules(cable.far, 'ip6tables-legacy').length, 3);
+        assert.equal((await rules(cable.far, 'ip6')).length, 3);
       });
-      assert.deepEqual(rules(cable.far, 'ip6tables-legacy'), []);
+      assert.deepEqual(await rules(cable.far, 'ip6'), []);
     } finally {
       inside(cable.far, 'sysctl', '-qw', 'net.ipv6.conf.eth0.disable_ipv6=1');
     }
@@ -225,7 +228,7 @@ describe('nfqueue', { skip }, () => {
     await assert.rejects(far.open({ ...plain, delayMs: -1 }), /invalid: eth0\.delayMs is -1/);
     await assert.rejects(far.open({ ...plain, lossPct: 101 }), /invalid: eth0\.lossPct is 101/);
     await assert.rejects(far.open({ ...plain, lossPct: 90, lossBurstPackets: 2 }), /invalid: eth0\.lossBurstPackets/);
-    assert.deepEqual(rules(cable.far), []);
+    assert.deepEqual(await rules(cable.far), []);
     await assert.rejects(nfqueueDriver.open('eth0; reboot', plain), /not the name/);
     await assert.rejects(nfqueueDriver.open('tierbed-no', plain), /no interface 'tierbed-no'/);
   });
@@ -236,7 +239,7 @@ describe('nfqueue', { skip }, () => {
     const bare = cable.shaper(cable.far, ['env', 'PATH=/nowhere']);
     assert.match(String(await bare.call('unavailable')), /iptables-legacy: not installed; iptables: not installed/);
     await assert.rejects(bare.open(plain), /unavailable: no program can set packet filter rules/);
-    assert.deepEqual(rules(cable.far), []);
+    assert.deepEqual(await rules(cable.far), []);
   });
 
   test('offloads of an interface are read, turned off and put back', async () => {
