@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly register: Regis
   fetch: () => import('./commands/fetch.js'),
   node: () => import('./commands/node.js'),
   gate: () => import('./commands/gate.js'),
+  'link-agent': () => import('./commands/link-agent.js'),
 };
 
 const program = new Command('tierbed')

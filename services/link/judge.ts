@@ -1,8 +1,23 @@
-import type { Exchange } from './probe/probe.js';
+import { binomialRange } from '../../analysis/stats/binomial-range.js';
+import { type Expected, leastMs, rateOf } from './expect.js';
+import type { Arrival, Exchange } from './probe/link-probe.js';
 import type { Direction } from './types.js';
-import { PACKET_BYTES, SEGMENT_BYTES, transferMs } from './wire.js';
+import type { DeliveryWindow } from './verify-trace.js';
+import { PACKET_BYTES, passedMs, SEGMENT_BYTES, transferMs } from './wire.js';
 
-export type FigureName = 'delayMs' | 'jitterMs' | 'roundTripMs' | 'messageMs' | 'rateMbps';
+export type FigureName =
+  | 'delayMs'
+  | 'jitterMs'
+  | 'roundTripMs'
+  | 'messageMs'
+  | 'rateMbps'
+  | 'lossPct'
+  | 'lossBurstPackets';
+
+/** How sure a count of losses must be not to be chance before a link is called wrong. */
+const LOSS_PROBABILITY = 0.999;
+/** Fewer runs of losses say nothing of their length. */
+const LEAST_RUNS = 10;
 
 /** One thing that was set, and what was measured of it. */
 export interface LinkFigure {
@@ -18,32 +33,16 @@ export interface LinkFigure {
   readonly ok: boolean;
   /** How often it was measured; the last one counts. */
   readonly attempts: number;
+  /** Of what it was measured, where that is not all that is set. */
+  readonly note?: string;
 }
 
 export type Judged = Omit<LinkFigure, 'link' | 'attempts'>;
-
-/** What a direction should do to messages, over one link or several in series. */
-export interface Expected {
-  readonly delayMs: number;
-  readonly jitterMs: number;
-  readonly ratesMbps: readonly (number | undefined)[];
-}
 
 /** How far a figure may be off: times by `ms` or `share` of what was set, whichever is more; rates by `share`. */
 export interface Tolerance {
   readonly ms: number;
   readonly share: number;
-}
-
-/** The least that a payload takes: its way through the limiters, and the delay. */
-export function leastMs(expected: Expected, bytes: number): number {
-  return transferMs(bytes, expected.ratesMbps) + expected.delayMs;
-}
-
-/** The rate of the slowest link, or null where none is limited. */
-export function rateOf(expected: Expected): number | null {
-  const limits = expected.ratesMbps.filter((rate): rate is number => !!rate);
-  return limits.length > 0 ? Math.min(...limits) : null;
 }
 
 /** Delay and jitter each way and the round trip, from small messages that did not wait for one another. */
@@ -68,7 +67,8 @@ export function judgePings(
       'roundTripMs',
       up.delayMs + down.delayMs,
       centre(trips, jitterMs),
-      tolerance,
+      // Each way may be off.
+      { ...tolerance, ms: 2 * tolerance.ms },
       errorOfMean(trips, jitterMs),
     ),
   ];
@@ -82,10 +82,11 @@ function judgeOneWay(
 ): Judged[] {
   const { delayMs, jitterMs } = expected;
   const extraMs = errorOfMean(times, jitterMs);
+  // Of a standard deviation s the error is s / 2 times the root of (kurtosis - 1) / n.
+  const spreadMs = 1.5 * jitterMs * Math.sqrt((expected.kurtosis - 1) / times.length);
   const delay = judgeTime(direction, 'delayMs', delayMs, centre(times, jitterMs), tolerance, extraMs);
   if (jitterMs === 0) return [delay];
-  // The standard error of a standard deviation is that of the mean over the square root of two.
-  return [delay, judgeTime(direction, 'jitterMs', jitterMs, deviation(times), tolerance, extraMs / Math.SQRT2)];
+  return [delay, judgeTime(direction, 'jitterMs', jitterMs, deviation(times), tolerance, spreadMs)];
 }
 
 /** How long a message takes each time. Its last packet cannot overtake, so with jitter it is as late as the latest. */
@@ -100,13 +101,128 @@ export function judgeMessage(
   return judgeTime(direction, 'messageMs', leastMs(expected, bytes), median(times), tolerance, 3 * expected.jitterMs);
 }
 
-/** The rate on the wire after the first tenth of a long message. */
+/**
+ * The same of messages that went as datagrams, each of them whole. What a sender takes to hand them over is not the link's:
+ * how late the last one is counts from when it should have come, given when each was sent.
+ */
+export function judgeTrains(
+  trains: readonly (readonly Arrival[])[],
+  packetBytes: number,
+  messageBytes: number,
+  direction: Direction,
+  expected: Expected,
+  tolerance: Tolerance,
+): Judged {
+  const set = leastMs(expected, messageBytes);
+  const late = trains.map((arrivals) => {
+    const sent = arrivals.map(({ sentMs }) => sentMs).toSorted((a, b) => a - b);
+    const due = (passedMs(sent, packetBytes, expected.ratesMbps).at(-1) as number) + expected.delayMs;
+    return Math.max(...arrivals.map(({ arrivedMs }) => arrivedMs)) - due;
+  });
+  const measured = set + (late.length > 0 ? median(late) : Number.NaN);
+  return judgeTime(direction, 'messageMs', set, measured, tolerance, 3 * expected.jitterMs);
+}
+
+/** The rate on the wire over the later half of a long message. */
 export function judgeRate(bulk: Exchange, direction: Direction, expected: Expected, tolerance: Tolerance): Judged {
   const tail = direction === 'up' ? bulk.upTail : bulk.downTail;
   const measured = (tail.bytes * 8 * (PACKET_BYTES / SEGMENT_BYTES)) / (tail.ms * 1000);
+  return judgeMbps(measured, tail.ms, direction, expected, tolerance);
+}
+
+/** The rate at which datagrams came that were sent faster than they can pass; the first tenth is left out. */
+export function judgeDatagramRate(
+  arrivals: readonly Arrival[],
+  wireBytes: number,
+  direction: Direction,
+  expected: Expected,
+  tolerance: Tolerance,
+): Judged {
+  const rest = arrivals.slice(Math.floor(arrivals.length / 10));
+  const ms = (rest.at(-1)?.arrivedMs ?? 0) - (rest[0]?.arrivedMs ?? 0);
+  const measured = ms > 0 ? ((rest.length - 1) * wireBytes * 8) / (ms * 1000) : 0;
+  return judgeMbps(measured, ms, direction, expected, tolerance);
+}
+
+function judgeMbps(
+  measured: number,
+  overMs: number,
+  direction: Direction,
+  expected: Expected,
+  { share }: Tolerance,
+): Judged {
   const set = rateOf(expected);
   if (set === null) return { direction, figure: 'rateMbps', set, measured, tolerance: 0, ok: true };
-  return judged(direction, 'rateMbps', set, measured, set * (tolerance.share + (3 * expected.jitterMs) / tail.ms));
+  // A packet that gets lost may have taken its time on the wire or not: drivers differ, and so do networks.
+  const least = set * (1 - expected.loss);
+  const tolerance = set * (share + (3 * expected.jitterMs) / Math.max(overMs, 1));
+  const ok = measured >= least - tolerance && measured <= set + tolerance;
+  return { direction, figure: 'rateMbps', set, measured, tolerance, ok };
+}
+
+/** The rate of a trace of deliveries, from datagrams that came in one of its windows. */
+export function judgeDeliveries(
+  packets: number,
+  direction: Direction,
+  window: DeliveryWindow,
+  { share }: Tolerance,
+): Judged & { readonly note: string } {
+  const onePacket = (PACKET_BYTES * 8) / (window.windowMs * 1000);
+  const extra = window.meanMbps * share + 2 * onePacket;
+  const measured = packets * onePacket;
+  return {
+    direction,
+    figure: 'rateMbps',
+    set: window.meanMbps,
+    measured,
+    tolerance: Math.max(window.mostMbps - window.meanMbps, window.meanMbps - window.leastMbps) + extra,
+    ok: measured >= window.leastMbps - extra && measured <= window.mostMbps + extra,
+    note: `the trace over ${window.windowMs} ms`,
+  };
+}
+
+/**
+ * The share of datagrams that got lost, against the range in which chance leaves it, and the length of the runs in which
+ * they did.
+ */
+export function judgeLoss(
+  arrivals: readonly Arrival[],
+  sent: number,
+  direction: Direction,
+  { loss, lossSpread, lossBurstPackets }: Expected,
+): Judged[] {
+  const came = new Set(arrivals.map(({ sequence }) => sequence));
+  const lost = sent - came.size;
+  // So many independent packets would say as much.
+  const worth = Math.max(1, Math.round(sent / lossSpread));
+  const { low, high } = binomialRange(worth, loss, LOSS_PROBABILITY);
+  const share = lost / sent;
+  const figures: Judged[] = [
+    {
+      direction,
+      figure: 'lossPct',
+      set: loss * 100,
+      measured: share * 100,
+      tolerance: Math.max(high / worth - loss, loss - low / worth) * 100,
+      ok: share >= low / worth && share <= high / worth,
+    },
+  ];
+  if (lossBurstPackets === undefined) return figures;
+  let runs = 0;
+  for (let i = 0; i < sent; i++) if (!came.has(i) && (i === 0 || came.has(i - 1))) runs++;
+  const mean = Math.max(lossBurstPackets, loss / (1 - loss));
+  const measured = runs > 0 ? lost / runs : 0;
+  // The length of a run is geometric: its variance is mean * (mean - 1).
+  const tolerance = (4 * Math.sqrt(mean * (mean - 1))) / Math.sqrt(Math.max(1, runs)) + 0.02 * mean;
+  const figure = 'lossBurstPackets';
+  const ok = runs < LEAST_RUNS || Math.abs(measured - mean) <= tolerance;
+  return [...figures, { direction, figure, set: mean, measured, tolerance, ok }];
+}
+
+/** Of links that let nothing through: whether anything came all the same. */
+export function judgeBlocked(came: boolean): Judged & { readonly note: string } {
+  const note = 'nothing is to pass';
+  return { direction: 'both', figure: 'lossPct', set: 100, measured: came ? 0 : 100, tolerance: 0, ok: !came, note };
 }
 
 function judgeTime(

@@ -1,3 +1,5 @@
+import type { LinkProbe } from './probe/link-probe.js';
+
 /** Shapes of jitter. Each has the mean `delayMs` and the standard deviation `jitterMs`, before delays below 0 become 0. */
 export type JitterDistribution = 'normal' | 'uniform' | 'pareto' | 'paretonormal';
 
@@ -63,6 +65,8 @@ export interface Route {
   readonly via: readonly LinkName[];
   /** host:port that the far end listens on. */
   readonly target: string;
+  /** Where a driver that relays is to listen; 127.0.0.1 when absent. */
+  readonly listenOn?: string;
 }
 
 /** A link driver puts settings in force; what it did is undone by `close`. */
@@ -72,6 +76,8 @@ export interface LinkDriver {
 }
 
 export interface OpenLinks {
+  /** What shapes these links, and why it was taken. */
+  readonly driver: { readonly name: string; readonly why: string };
   /** host:port to connect to, for each route's name. */
   readonly addresses: ReadonlyMap<string, string>;
   /** Adds a route while the links are open, e.g. to a probe, and gives its address. */
@@ -81,5 +87,9 @@ export interface OpenLinks {
   set(link: LinkSettings): Promise<void>;
   /** Payload bytes that crossed each link so far. */
   stats(): Promise<ReadonlyMap<LinkName, { readonly upBytes: number; readonly downBytes: number }>>;
+  /** What the driver says is in force now. */
+  inForce(): Promise<readonly LinkSettings[]>;
+  /** Both ends of a measurement over links in series, in the order in which a request crosses them. */
+  probe(via: readonly LinkName[]): Promise<LinkProbe>;
   close(): Promise<void>;
 }

@@ -21,6 +21,29 @@ export function serialisationMs(payloadBytes: number, rateMbps: number | undefin
 }
 
 /**
+ * When packets are through links in series, delays left out, that entered the first one at these times: each leaves a link
+ * once it is complete and the one before it has left. Milliseconds.
+ *
+ * @param ratesMbps one a link, in order; 0 or undefined where the rate is not limited
+ */
+export function passedMs(
+  enteredMs: readonly number[],
+  packetBytes: number,
+  ratesMbps: readonly (number | undefined)[],
+): number[] {
+  const leftMs = ratesMbps.map(() => Number.NEGATIVE_INFINITY);
+  return enteredMs.map((ms) => {
+    let readyMs = ms;
+    for (const [link, rateMbps] of ratesMbps.entries()) {
+      const tookMs = rateMbps ? (packetBytes * 8) / (rateMbps * 1000) : 0;
+      readyMs = Math.max(readyMs, leftMs[link] as number) + tookMs;
+      leftMs[link] = readyMs;
+    }
+    return readyMs;
+  });
+}
+
+/**
  * The least time that a payload takes over links in series, delays left out: each packet leaves a link once it is complete
  * and the one before it has left. Milliseconds.
  *

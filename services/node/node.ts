@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { cacheDir, version } from '../../base/paths.js';
+import { type HttpServer, startHttp } from '../health-server.js';
 import { inferenceService } from '../rpc/inference.js';
 import { nodeControlService } from '../rpc/node-control.js';
 import { type RpcServer, startRpcServer } from '../rpc/server.js';
@@ -9,7 +10,6 @@ import { controlHandlers } from './control-handlers.js';
 import { Deployments } from './deployments.js';
 import { checkEngine, ENGINE_NAMES } from './engines/index.js';
 import { describeEnvironment, type NodeEnvironment } from './environment.js';
-import { type HttpServer, startHttp } from './http.js';
 import { inferenceHandlers } from './inference-handlers.js';
 import { NodeMetrics } from './metrics.js';
 import { NextHops } from './next-hops.js';

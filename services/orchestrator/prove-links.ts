@@ -1,35 +1,92 @@
 import { TierbedError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
-import { assertLinks, verifyLinks } from '../link/verify.js';
+import type { LinkSettings } from '../link/types.js';
+import { assertLinks, type LinkReport, verifyLinks } from '../link/verify.js';
 import type { ResolvedStudy } from './resolve.js';
 import type { ResultsFolder } from './results-folder.js';
-import type { Testbed } from './runtimes/runtime.js';
+import type { LinkTolerance, Runtime, Testbed } from './runtimes/runtime.js';
+
+const LOCAL_TOLERANCE: LinkTolerance = { ms: 1, percent: 3 };
+
+export interface ProveOptions {
+  readonly runtime: Pick<Runtime, 'linkTolerance'>;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** One proof of a run's links, as links.json has it. */
+export interface LinkProof extends LinkReport {
+  readonly when: 'before' | 'after';
+  /** ISO 8601. */
+  readonly time: string;
+  /** What shaped the links, and why it was taken. */
+  readonly driver: { readonly name: string; readonly why: string };
+  readonly tolerance: LinkTolerance;
+}
+
+/** links.json. */
+interface LinksFile {
+  readonly set: readonly LinkSettings[];
+  readonly runs: readonly LinkProof[];
+}
 
 /**
- * Measures the links against what the study sets and writes links.json, one entry for the run and one for each time
- * that it was resumed.
+ * Measures the links against what the study sets and writes links.json: before the run, and each time that it is resumed.
  *
  * @throws TierbedError `refused` with a table of set and measured when a link is out of tolerance; `cancelled`
  */
 export async function proveLinks(
   folder: ResultsFolder,
+  study: ResolvedStudy,
+  testbed: Testbed,
+  options: ProveOptions,
+): Promise<void> {
+  assertLinks(await prove('before', folder, study, testbed, options));
+}
+
+/**
+ * Measures the links again when the samples are through, and adds that to links.json. What is out of tolerance then does not
+ * stop anything: it is for the caller to say that the study is not valid.
+ *
+ * @returns undefined when the run was stopped meanwhile: nobody waits for a measurement then
+ */
+export async function proveLinksAfter(
+  folder: ResultsFolder,
+  study: ResolvedStudy,
+  testbed: Testbed,
+  options: ProveOptions,
+): Promise<LinkProof | undefined> {
+  if (options.signal.aborted || testbed.lost()) return undefined;
+  try {
+    return await prove('after', folder, study, testbed, options);
+  } catch (error) {
+    if (options.signal.aborted || testbed.lost()) return undefined;
+    throw error;
+  }
+}
+
+async function prove(
+  when: LinkProof['when'],
+  folder: ResultsFolder,
   { file, links }: ResolvedStudy,
   testbed: Testbed,
-  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
-): Promise<void> {
-  const { ms, percent } = file.study.linkTolerance;
-  const verified = verifyLinks(testbed.links, links, { progress, toleranceMs: ms, tolerancePct: percent });
+  { runtime, progress, signal }: ProveOptions,
+): Promise<LinkProof> {
+  const tolerance = { ...LOCAL_TOLERANCE, ...runtime.linkTolerance, ...file.study.linkTolerance };
+  const verified = verifyLinks(testbed.links, links, {
+    progress,
+    toleranceMs: tolerance.ms,
+    tolerancePct: tolerance.percent,
+  });
   const report = await Promise.race([verified, stopped(signal)]).catch((error: unknown) => {
     // The measurement that nobody waits for ends with an error when the links are closed.
     verified.catch(() => {});
     throw error;
   });
-  const before = ((await folder.readJson('links')) ?? { runs: [] }) as { runs: unknown[] };
-  await folder.writeJson('links', {
-    set: links,
-    runs: [...before.runs, { time: new Date().toISOString(), ...report }],
-  });
-  assertLinks(report);
+  const proof: LinkProof = { when, time: new Date().toISOString(), driver: testbed.links.driver, tolerance, ...report };
+  const before = ((await folder.readJson('links')) ?? { runs: [] }) as LinksFile;
+  await folder.writeJson('links', { set: links, runs: [...before.runs, proof] } satisfies LinksFile);
+  return proof;
 }
 
 function stopped(signal: AbortSignal): Promise<never> {

@@ -14,7 +14,7 @@ import { drive } from './drive.js';
 import { describeRun, type RunEnvironment } from './environment.js';
 import { drawPlan } from './plan.js';
 import { type PlanFile, planFile } from './plan-file.js';
-import { proveLinks } from './prove-links.js';
+import { proveLinks, proveLinksAfter } from './prove-links.js';
 import { countRecorded } from './recorded.js';
 import { Recorder } from './recorder.js';
 import { type ChosenItem, type ResolvedStudy, resolveStudy } from './resolve.js';
@@ -127,6 +127,7 @@ async function measure(
           options.observer?.recorded?.(row, ++recorded, plan.samples);
         },
       });
+      await proveLinksAfter(folder, study, testbed, options);
     } finally {
       options.observer?.closed?.();
       await testbed.close();

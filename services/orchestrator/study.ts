@@ -40,8 +40,8 @@ export interface Study {
   readonly recipes: Readonly<Record<string, readonly Step[]>>;
   readonly placements: readonly string[];
   readonly links: Readonly<Record<LinkName, LinkChoice>>;
-  /** How far a link may be from what is set: this, or this share of it, whichever is more. */
-  readonly linkTolerance: { readonly ms: number; readonly percent: number };
+  /** How far a link may be from what is set: this, or this share of it, whichever is more. What is absent is the runtime's. */
+  readonly linkTolerance?: { readonly ms?: number; readonly percent?: number };
   readonly sessions: readonly SessionModeName[];
   readonly payload: Payload;
   /** Items of each workload: that many, drawn by the seed, or all of them. */
@@ -63,17 +63,14 @@ export interface StudyFile {
   errorAt(path: YamlPath, message: string, options?: { fix?: string; cause?: TierbedError }): TierbedError;
 }
 
-const LINK_TOLERANCE: Study['linkTolerance'] = { ms: 1, percent: 3 };
-
 type StepChoice = string | Readonly<Record<string, Readonly<Record<string, unknown>> | null>>;
 
 /** A study as its file has it. */
-interface StudyChoices extends Partial<Omit<Study, 'recipes' | 'links' | 'linkTolerance' | 'tiers'>> {
+interface StudyChoices extends Partial<Omit<Study, 'recipes' | 'links' | 'tiers'>> {
   readonly workloads: Study['workloads'];
   readonly recipes: Readonly<Record<string, readonly StepChoice[]>>;
   readonly placements: readonly string[];
   readonly links: Readonly<Record<LinkName, string | LinkChoice>>;
-  readonly linkTolerance?: Partial<Study['linkTolerance']>;
   readonly tiers?: Partial<Record<TierName, Partial<TierSettings>>>;
 }
 
@@ -103,7 +100,7 @@ export function parseStudy(text: string, path: string): StudyFile {
     recipes: mapValues(data.recipes, (steps) => steps.map(stepOf)),
     placements: data.placements,
     links: mapValues(data.links, (link) => (typeof link === 'string' ? { preset: link } : link)),
-    linkTolerance: { ...LINK_TOLERANCE, ...data.linkTolerance },
+    ...(data.linkTolerance && { linkTolerance: data.linkTolerance }),
     sessions: data.sessions ?? ['cold', 'warm'],
     payload: data.payload ?? 'encoded',
     items: data.items ?? 'all',

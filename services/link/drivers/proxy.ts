@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { type ErrorKind, messageOf, TierbedError } from '../../../base/errors.js';
+import { openRelayProbe } from '../probe/relay-probe.js';
 import type { ProxyAnswer, ProxyCalls, ProxyRequest } from '../proxy/protocol.js';
 import type { LinkDriver, LinkSettings, OpenLinks, Route } from '../types.js';
 import { validateLinkSettings, validateRoute } from '../validate.js';
@@ -103,8 +104,10 @@ export const proxyDriver: LinkDriver = {
 
     const worker = new ProxyWorker();
     const addresses = new Map<string, string>();
+    const inForce = new Map(links.map((link) => [link.name, link]));
     let closing: Promise<void> | undefined;
     const open: OpenLinks = {
+      driver: { name: 'proxy', why: 'these links join processes of one machine' },
       addresses,
       async addRoute(route) {
         validateRoute(route, names);
@@ -126,7 +129,10 @@ export const proxyDriver: LinkDriver = {
       async set(link) {
         check(link);
         await worker.call('set', link);
+        inForce.set(link.name, link);
       },
+      inForce: async () => [...inForce.values()],
+      probe: (via) => openRelayProbe(open, via),
       stats: () => worker.call('stats'),
       close: () => {
         closing ??= worker.close();

@@ -15,7 +15,7 @@ export interface Frame {
   readonly seen: Arrival;
 }
 
-/** How a frame came in: when it was complete, and a point on the way from which a rate can be told without the start. */
+/** How a frame came in: when it was complete, and when half of it was there: a rate without its start is told from there. */
 export interface Arrival {
   readonly completeMs: number;
   readonly markMs: number;
@@ -65,7 +65,7 @@ export class FrameReader {
       const taken = Math.min(data.length - at, this.#total - this.#received);
       this.#received += taken;
       at += taken;
-      if (!this.#mark && this.#received * 10 >= this.#total) this.#mark = { ms: atMs, bytes: this.#received };
+      if (!this.#mark && this.#received * 2 >= this.#total) this.#mark = { ms: atMs, bytes: this.#received };
       if (this.#received === this.#total) this.#complete(atMs);
     }
   }

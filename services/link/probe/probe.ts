@@ -2,30 +2,15 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import { HEADER_BYTES } from './frame.js';
+import type { Exchange, ExchangeTask } from './link-probe.js';
 
 /** The smallest message that a probe sends. */
 export const PING_BYTES = HEADER_BYTES;
 
-/** `count` messages of `upBytes`, each answered by one of `downBytes` as soon as it is complete. */
-export interface Exercise {
+/** A task for the near end, and where the far end is. */
+export interface Exercise extends ExchangeTask {
   readonly host: string;
   readonly port: number;
-  readonly upBytes: number;
-  readonly downBytes: number;
-  readonly count: number;
-  /** Between messages; 0: each waits for the answer to the one before. */
-  readonly intervalMs: number;
-  readonly timeoutMs: number;
-}
-
-/** One message and its answer. One-way times hold because both ends read the same clock. */
-export interface Exchange {
-  readonly upMs: number;
-  readonly downMs: number;
-  readonly roundTripMs: number;
-  /** Bytes that came after the first tenth of the message, and how long they took: its rate without its start. */
-  readonly upTail: { readonly ms: number; readonly bytes: number };
-  readonly downTail: { readonly ms: number; readonly bytes: number };
 }
 
 export type ExerciseResult = { readonly exchanges: readonly Exchange[] } | { readonly error: string };
@@ -62,7 +47,7 @@ export class Probe {
    *
    * @throws TierbedError `unavailable` when the connection breaks or the answers do not come in time
    */
-  async run(address: string, task: Omit<Exercise, 'host' | 'port'>): Promise<readonly Exchange[]> {
+  async run(address: string, task: ExchangeTask): Promise<readonly Exchange[]> {
     const at = address.lastIndexOf(':');
     const exercise: Exercise = { ...task, host: address.slice(0, at), port: Number(address.slice(at + 1)) };
     this.#client.postMessage(exercise);

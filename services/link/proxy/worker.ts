@@ -22,6 +22,10 @@ let fabric = new Fabric([]);
 const alarm = new Alarm(pump);
 
 /** When what is read now arrived: a sleeping thread notices bytes as late as it notices the alarm. */
+function block(name: LinkName, blocked = false): void {
+  for (const station of Object.values(stations(name))) station.block(blocked, nowMs());
+}
+
 function arrivedMs(): number {
   return nowMs() - alarm.wakeMs;
 }
@@ -48,6 +52,7 @@ const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => 
     const up = route.via.map((name) => stations(name).up);
     const down = route.via.map((name) => stations(name).down).reverse();
     const target = splitAddress(route);
+    const listenOn = route.listenOn ?? '127.0.0.1';
     const connections = new Set<Connection>();
     const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (client) => {
       const connection: Connection = new Connection({
@@ -64,12 +69,12 @@ const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => 
     });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(0, '127.0.0.1', resolve);
+      server.listen(0, listenOn, resolve);
     });
     routes.set(route.name, { server, connections });
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('a listener without a port');
-    return `127.0.0.1:${address.port}`;
+    return `${listenOn}:${address.port}`;
   },
 
   async removeRoute(name) {
@@ -103,10 +108,6 @@ const calls: { [M in keyof ProxyCalls]: (...args: Parameters<ProxyCalls[M]>) => 
     await alarm.close();
   },
 };
-
-function block(name: LinkName, blocked = false): void {
-  for (const station of Object.values(stations(name))) station.block(blocked, nowMs());
-}
 
 function stations(name: LinkName): Record<Direction, Station> {
   const found = links.get(name);

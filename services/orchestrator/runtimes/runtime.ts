@@ -56,9 +56,17 @@ export interface Testbed {
   close(): Promise<void>;
 }
 
+/** `ms`, or `percent` of what is set, whichever is more; rates by `percent` alone. */
+export interface LinkTolerance {
+  readonly ms: number;
+  readonly percent: number;
+}
+
 /** Turns tiers and links into nodes and addresses: one file in `runtimes/`, one line in its table. */
 export interface Runtime {
   readonly name: string;
+  /** How far its links may be from what is set, unless a study says it; 1 ms or 3 % when absent. */
+  readonly linkTolerance?: LinkTolerance;
   /** @throws TierbedError `unavailable` when a node does not come up, `cancelled`; nothing is left behind then */
   open(request: TestbedRequest, progress: Progress, signal: AbortSignal): Promise<Testbed>;
 }

@@ -1,11 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Expected, judgeMessage, judgePings, judgeRate } from '../../../services/link/judge.js';
+import type { Expected } from '../../../services/link/expect.js';
+import { judgeMessage, judgePings, judgeRate } from '../../../services/link/judge.js';
 import { clippedNormal } from '../../../services/link/normal.js';
-import type { Exchange } from '../../../services/link/probe/probe.js';
+import type { Exchange } from '../../../services/link/probe/link-probe.js';
 
 const tolerance = { ms: 1, share: 0.03 };
-const expected = (over: Partial<Expected> = {}): Expected => ({ delayMs: 20, jitterMs: 0, ratesMbps: [10], ...over });
+const expected = (over: Partial<Expected> = {}): Expected => ({
+  delayMs: 20,
+  jitterMs: 0,
+  kurtosis: 3,
+  ratesMbps: [10],
+  loss: 0,
+  lossSpread: 1,
+  lossBurstPackets: undefined,
+  queueBytes: 65_536,
+  ...over,
+});
 
 function exchange(upMs: number, downMs: number, over: Partial<Exchange> = {}): Exchange {
   const tail = { ms: 1, bytes: 1 };

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
-import { messageOf, TierbedError } from '../../base/errors.js';
+import { messageOf, TierbedError } from '../base/errors.js';
 
 export interface HttpServer {
   /** host:port */
@@ -10,7 +10,7 @@ export interface HttpServer {
 }
 
 /**
- * Serves `/healthz` (the process lives), `/readyz` (it takes requests; 503 while it does not) and `/metrics`.
+ * Serves `/healthz` (the process lives), `/readyz` (it does what it is for; 503 while it does not) and `/metrics`.
  *
  * @throws TierbedError `unavailable` when the port is taken or the host is not this machine's
  */
@@ -29,7 +29,7 @@ export async function startHttp(
       case '/healthz':
         return reply(200, 'ok\n');
       case '/readyz':
-        return ready() ? reply(200, 'ready\n') : reply(503, 'shutting down\n');
+        return ready() ? reply(200, 'ready\n') : reply(503, 'not ready\n');
       case '/metrics':
         registry.metrics().then(
           (text) => reply(200, text, registry.contentType),
