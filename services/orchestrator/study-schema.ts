@@ -33,6 +33,9 @@ const stepSchema = {
   then: { enum: OPERATORS.map(({ name }) => name) },
 };
 
+/** What all tiers' CPUs and memory are multiplied by. */
+const scaleSchema = { type: 'number', exclusiveMinimum: 0, maximum: 64 };
+
 /** JSON Schema of a study. What each key means is in docs/study.md. */
 export const studySchema = {
   type: 'object',
@@ -81,9 +84,13 @@ export const studySchema = {
     warmupRuns: { type: 'integer', minimum: 0, maximum: 10_000 },
     graphOptimization: { type: 'boolean' },
     deadlineMs: { type: 'number', exclusiveMinimum: 0 },
+    scale: scaleSchema,
     tiers: {
       type: 'object',
-      properties: Object.fromEntries(TIER_NAMES.map((name) => [name, tierSchema])),
+      properties: {
+        preset: { type: 'string' },
+        ...Object.fromEntries(TIER_NAMES.map((name) => [name, tierSchema])),
+      },
       additionalProperties: false,
     },
   },
