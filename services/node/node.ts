@@ -4,8 +4,8 @@ import { cacheDir, version } from '../../base/paths.js';
 import { inferenceService } from '../rpc/inference.js';
 import { nodeControlService } from '../rpc/node-control.js';
 import { type RpcServer, startRpcServer } from '../rpc/server.js';
-import { type ThreadChoice, threadsHere } from './cgroup.js';
 import type { CalibrationOrder } from './calibration-job.js';
+import { type ThreadChoice, threadsHere } from './cgroup.js';
 import { controlHandlers } from './control-handlers.js';
 import { Deployments } from './deployments.js';
 import { checkEngine, ENGINE_NAMES } from './engines/index.js';
@@ -94,8 +94,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const environment = async (): Promise<NodeEnvironment> =>
     describeEnvironment(engine, await worker.call('version', engine), threads());
 
-  const calibrate = (order: CalibrationOrder) =>
-    queue.run(() => worker.call('calibrate', order), { unbounded: true });
+  const calibrate = (order: CalibrationOrder) => queue.run(() => worker.call('calibrate', order), { unbounded: true });
 
   let http: HttpServer | undefined;
   let data: RpcServer | undefined;
@@ -120,9 +119,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       host,
       port: options.controlPort ?? DEFAULT_PORTS.control,
       services: [
-        nodeControlService(
-          controlHandlers({ tier, store, deployments, pipeline, addresses, environment, calibrate }),
-        ),
+        nodeControlService(controlHandlers({ tier, store, deployments, pipeline, addresses, environment, calibrate })),
       ],
     });
     log?.info({ ...addresses, control: control.address, engine, threads: threads() }, 'node is ready');

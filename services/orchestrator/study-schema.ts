@@ -21,6 +21,14 @@ const linkSchema = {
   additionalProperties: false,
 };
 
+/** Both links, by name. */
+export const linksSchema = {
+  type: 'object',
+  properties: { 'mobile-edge': linkSchema, 'edge-cloud': linkSchema },
+  required: ['mobile-edge', 'edge-cloud'],
+  additionalProperties: false,
+};
+
 /** One operator: its name alone, or a map from its name to its options. */
 const stepSchema = {
   type: ['string', 'object'],
@@ -60,12 +68,7 @@ export const studySchema = {
       uniqueItems: true,
       items: { enum: PLACEMENT_NAMES },
     },
-    links: {
-      type: 'object',
-      properties: { 'mobile-edge': linkSchema, 'edge-cloud': linkSchema },
-      required: ['mobile-edge', 'edge-cloud'],
-      additionalProperties: false,
-    },
+    links: linksSchema,
     linkTolerance: {
       type: 'object',
       properties: { ms: { type: 'number', minimum: 0 }, percent: { type: 'number', minimum: 0 } },

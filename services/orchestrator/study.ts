@@ -161,7 +161,8 @@ function stepOf(choice: StepChoice): Step {
 }
 
 function mapValues<K extends string, V, W>(record: Readonly<Record<K, V>>, map: (value: V, key: K) => W): Record<K, W> {
-  return Object.fromEntries(
-    Object.entries<V>(record).map(([key, value]) => [key, map(value, key as K)]),
-  ) as Record<K, W>;
+  return Object.fromEntries(Object.entries<V>(record).map(([key, value]) => [key, map(value, key as K)])) as Record<
+    K,
+    W
+  >;
 }

@@ -134,7 +134,15 @@ describe('the control plane', () => {
       postprocessJson: '',
       graphOptimization: false,
     };
-    assert.deepEqual(asked, [{}, { sha256: ['a', 'b'] }, deployment, bare, { name: 'd' }, run, { jobs: 9, withinMs: 100.5 }]);
+    assert.deepEqual(asked, [
+      {},
+      { sha256: ['a', 'b'] },
+      deployment,
+      bare,
+      { name: 'd' },
+      run,
+      { jobs: 9, withinMs: 100.5 },
+    ]);
   });
 });
 
