@@ -85,7 +85,12 @@ export function calibrationOf(
     jitterMs: round(standardDeviation(tookMs)),
     jobsPerSecond: round(1000 / mean(tookMs)),
     // The own thread has no limit that would make its times differ: what does is another program's doing.
-    speed: round(quantileOfSorted(ownMs.toSorted((a, b) => a - b), 0.5) / mean(tookMs)),
+    speed: round(
+      quantileOfSorted(
+        ownMs.toSorted((a, b) => a - b),
+        0.5,
+      ) / mean(tookMs),
+    ),
     promised,
   };
 }
