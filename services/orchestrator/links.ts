@@ -7,22 +7,16 @@ import type { StudyFile } from './study.js';
 
 const LINK_NAMES: readonly LinkName[] = ['mobile-edge', 'edge-cloud'];
 
-/** What links are read from. */
-export interface LinkFile {
-  readonly study: Pick<StudyFile['study'], 'links'>;
-  readonly errorAt: StudyFile['errorAt'];
-}
-
 /** What a direction is where a study does not say: no limit, no delay, and room for a quarter of a MiB. */
 const DEFAULT_DIRECTION: DirectionSettings = { rateMbps: 0, delayMs: 0, jitterMs: 0, queueBytes: 262_144 };
 
 /** The links of a study. @throws TierbedError `invalid` with file, line and key */
-export function resolveLinks(file: LinkFile): LinkSettings[] {
+export function resolveLinks(file: StudyFile): LinkSettings[] {
   return LINK_NAMES.map((name) => ({ name, ...resolvedLink(file, name) }));
 }
 
 /** One link: its preset, what the study says of both directions, and what it says of each, the last one said holding. */
-export function resolvedLink(file: LinkFile, name: LinkName): Omit<LinkSettings, 'name'> {
+export function resolvedLink(file: StudyFile, name: LinkName): Omit<LinkSettings, 'name'> {
   const { preset, up, down, ...both } = file.study.links[name];
   const base = preset === undefined ? undefined : findPreset(file, name, preset);
   const link = {
@@ -39,7 +33,7 @@ export function resolvedLink(file: LinkFile, name: LinkName): Omit<LinkSettings,
 }
 
 /** The settings of a preset of tiers/links.yaml. */
-function findPreset(file: LinkFile, name: LinkName, preset: string): LinkPreset {
+function findPreset(file: StudyFile, name: LinkName, preset: string): LinkPreset {
   const presets = loadLinkPresets();
   const found = presets.get(preset);
   if (found) return found;

@@ -4,7 +4,7 @@ import { packageRoot } from '../../base/paths.js';
 import type { LinkName, LinkSettings } from '../link/types.js';
 import { parseCheckedYaml } from './checked-yaml.js';
 import { resolveLinks } from './links.js';
-import type { LinkChoice } from './study.js';
+import type { LinkChoice, Study } from './study.js';
 import { linksSchema } from './study-schema.js';
 
 const FILE = join('tiers', 'testbed.yaml');
@@ -19,5 +19,6 @@ export function resolveStandingLinks(): LinkSettings[] {
     return typeof link === 'string' ? { preset: link } : link;
   };
   const links = { 'mobile-edge': choice('mobile-edge'), 'edge-cloud': choice('edge-cloud') };
-  return resolveLinks({ study: { links }, errorAt });
+  // Links are all that is read of it.
+  return resolveLinks({ path: FILE, baseDir: packageRoot, study: { links } as Study, errorAt });
 }
