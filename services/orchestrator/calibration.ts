@@ -17,7 +17,7 @@ export interface Calibration {
   /** Standard deviation of the job's time. */
   readonly jitterMs: number;
   readonly jobsPerSecond: number;
-  /** `jobsPerSecond` over what the orchestrator's own, unlimited thread did just before. */
+  /** `jobsPerSecond` over what the orchestrator's own, unlimited thread was capable of just before. */
   readonly speed: number;
   /** What the tier's quota promises to one thread: its CPUs, one at most. */
   readonly promised: number;
@@ -58,6 +58,15 @@ export async function calibrate(
   }
 }
 
+/**
+ * What the job takes when nobody is in its way: an unlimited thread has no other reason to be slow, so that its fast runs
+ * say what the processor can do.
+ */
+function undisturbedMs(ownMs: readonly number[]): number {
+  const sorted = ownMs.toSorted((a, b) => a - b);
+  return quantileOfSorted(sorted, 0.1);
+}
+
 /** A tier's CPU limit, or undefined where the runtime limits nothing. */
 async function cpusOf({ tiers }: Pick<Testbed, 'tiers'>, tier: TierName): Promise<number | undefined> {
   try {
@@ -84,13 +93,7 @@ export function calibrationOf(
     p90Ms: round(quantileOfSorted(sorted, 0.9)),
     jitterMs: round(standardDeviation(tookMs)),
     jobsPerSecond: round(1000 / mean(tookMs)),
-    // The own thread has no limit that would make its times differ: what does is another program's doing.
-    speed: round(
-      quantileOfSorted(
-        ownMs.toSorted((a, b) => a - b),
-        0.5,
-      ) / mean(tookMs),
-    ),
+    speed: round(undisturbedMs(ownMs) / mean(tookMs)),
     promised,
   };
 }

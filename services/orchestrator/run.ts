@@ -240,7 +240,7 @@ function interruptionNotes(runs: Environment['runs']): string[] {
     .flatMap(({ interruptions = [] }) => interruptions)
     .map(
       ({ what, why, at, tookMs }) =>
-        `${what} was lost at ${at} (${why}) and back after ${(tookMs / 1000).toFixed(1)} s`,
+        `${what} was lost at ${at} (${why}) and ${tookMs === null ? 'was not back when the run ended' : `back after ${(tookMs / 1000).toFixed(1)} s`}`,
     );
 }
 

@@ -45,8 +45,8 @@ export interface Interruption {
   readonly why: string;
   /** When it was noticed, ISO 8601. */
   readonly at: string;
-  /** Until all was as before. */
-  readonly tookMs: number;
+  /** Until all was as before; null when it was not when the run ended. */
+  readonly tookMs: number | null;
 }
 
 /** What came back, and what is to be done with it. */

@@ -30,7 +30,7 @@ export interface ThrottleCounts {
 
 /** What the orchestrator may do to the testbed's containers, by their Compose service. All throw TierbedError. */
 export interface Gate {
-  /** Every service that has a container, running or not. */
+  /** Every service that has a container, running or not, but for those that the gate keeps to itself. */
   services(): Promise<ReadonlyMap<string, ServiceState>>;
   /** @throws TierbedError `missing` when the service has no container */
   inspect(service: string): Promise<ServiceState>;
@@ -102,8 +102,9 @@ export function openGate(url: string): Gate {
       const states = await Promise.all(
         [...ids.keys()].map((service) =>
           inspect(service).catch((error: unknown) => {
-            // It went away since it was listed.
-            if (error instanceof TierbedError && error.kind === 'missing') return undefined;
+            // It went away since it was listed, or it is one that the gate lets nobody near: itself, for one.
+            if (error instanceof TierbedError && (error.kind === 'missing' || error.kind === 'refused'))
+              return undefined;
             throw error;
           }),
         ),

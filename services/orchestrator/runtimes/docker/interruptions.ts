@@ -24,12 +24,9 @@ export class Interruptions {
     this.#ended.push({ what, why: open.why, at: open.at, tookMs: Math.round(performance.now() - open.fromMs) });
   }
 
-  /** Those that are over, and those that are not, up to now. */
+  /** Those that are over, and those that are not. */
   list(): readonly Interruption[] {
-    const open = [...this.#open].map(([what, { why, at, fromMs }]) => ({
-      ...{ what, why, at },
-      tookMs: Math.round(performance.now() - fromMs),
-    }));
+    const open = [...this.#open].map(([what, { why, at }]) => ({ what, why, at, tookMs: null }));
     return [...this.#ended, ...open];
   }
 }
