@@ -93,6 +93,9 @@ export class DockerTestbed implements Testbed {
     try {
       const known = await gate.services();
       assertThere(known);
+      // Somebody may have killed an agent while nobody looked: its node is in a dead network then.
+      const withinMs = parts.connectWithinMs;
+      await bringBack({ gate, known, except: new Set(), withinMs, signal, progress });
       for (const tier of TIER_NAMES) {
         nodes.push(await connectNode(tier, addresses.nodes[tier], parts.connectWithinMs, signal));
         progress.update(nodes.length, tier);

@@ -50,8 +50,10 @@ test('a testbed opens with its limits in force and its links set, and closes wit
 
 test('what is wrong names the service, the key and the fix', async (t) => {
   const { fake, open } = await opened(t);
-  await fake.end('edge');
+  await fake.end('edge', { status: 'running' });
   await assert.rejects(open(), { kind: 'unavailable', message: /^the edge node does not answer/, fix: /logs edge/ });
+  await fake.end('edge', { status: 'restarting' });
+  await assert.rejects(open(), { kind: 'unavailable', message: /^edge did not come back/, fix: /docker compose up/ });
   await fake.begin('edge');
   fake.states.delete('cloud-link');
   await assert.rejects(open(), { kind: 'missing', message: /cloud-link/, fix: /docker compose up/ });
@@ -65,6 +67,15 @@ test('what is wrong names the service, the key and the fix', async (t) => {
   fake.gateDown = true;
   await assert.rejects(open(), { kind: 'unavailable', message: /gate/ });
   assert.equal(fake.opened.length, 0);
+});
+
+test('what died while nobody looked is brought back first', async (t) => {
+  const { fake, open } = await opened(t);
+  await fake.end('mobile-link');
+  await fake.end('cloud');
+  const testbed = await open();
+  t.after(() => testbed.close());
+  assert.deepEqual(fake.calls.slice(0, 3), ['start mobile-link', 'start cloud', 'restart mobile']);
 });
 
 test('tiers that the host cannot hold are refused before anything is touched', async (t) => {
