@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { Summary } from '../../analysis/summary.js';
 import { TierbedError } from '../../base/errors.js';
 import type { RegisterCommand } from '../command.js';
@@ -10,6 +10,7 @@ interface Options {
   readonly out?: string;
   readonly resume?: string;
   readonly runtime: string;
+  readonly scale?: number;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -35,6 +36,7 @@ export const register: RegisterCommand = (program: Command) => {
     .option('--out <folder>', 'results folder (default: results/NAME-TIME)')
     .option('--resume <folder>', 'finish the run in this results folder')
     .option('--runtime <name>', 'where the nodes run: local', 'local')
+    .option('--scale <factor>', "multiply all tiers' CPUs and memory by this, e.g. 0.0625", scaleFactor)
     .option('--json', 'print summary.json (with --check: plan.json) instead of a table')
     .option('--quiet', 'show no progress')
     .addHelpText('after', EXAMPLES)
@@ -53,7 +55,7 @@ async function run(path: string, options: Options): Promise<void> {
   const progress = createProgress(process.stderr, { quiet: options.quiet === true });
   const { signal, dispose } = stopSignal();
   try {
-    const file = await orchestrator.loadStudy(path);
+    const file = await orchestrator.loadStudy(path, { scale: options.scale });
     if (options.check) {
       const plan = orchestrator.planFile(await orchestrator.resolveStudy(file, progress, signal));
       process.stdout.write(options.json ? json(plan) : orchestrator.planTable(file, plan));
@@ -65,6 +67,12 @@ async function run(path: string, options: Options): Promise<void> {
   } finally {
     dispose();
   }
+}
+
+function scaleFactor(value: string): number {
+  const factor = Number(value);
+  if (factor > 0 && factor <= 64) return factor;
+  throw new InvalidArgumentError('give a number above 0, 64 at most');
 }
 
 function json(value: unknown): string {

@@ -2,12 +2,14 @@ import { messageOf, TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
 import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
 import type {
+  CalibrateRequest,
   DeployRequest,
   Hop,
   NodeControlHandlers,
   PutFileRequest,
   RunSampleResponse,
 } from '../rpc/node-control.js';
+import type { CalibrationOrder } from './calibration-job.js';
 import { toMs } from './clock.js';
 import { withDeadline } from './deadline.js';
 import type { DeploySpec } from './deployments.js';
@@ -20,6 +22,8 @@ export interface ControlContext extends SampleContext {
   /** Of the node's other servers, host:port. */
   readonly addresses: { readonly data: string; readonly metrics: string };
   environment(): Promise<NodeEnvironment>;
+  /** Runs the calibration job when the inference thread is free. */
+  calibrate(order: CalibrationOrder): Promise<{ readonly tookMs: readonly number[] }>;
 }
 
 /** The calls of proto/testbed.proto. */
@@ -35,6 +39,7 @@ export function controlHandlers(context: ControlContext): NodeControlHandlers {
         metricsAddress: context.addresses.metrics,
         pid: process.pid,
         environmentJson: JSON.stringify(environment),
+        deployments: deployments.list().map(({ name }) => name),
       };
     },
     missingFiles: async ({ sha256 }) => ({ sha256: await store.missing(sha256) }),
@@ -44,6 +49,7 @@ export function controlHandlers(context: ControlContext): NodeControlHandlers {
       await deployments.undeploy(name);
       return {};
     },
+    calibrate: (request) => context.calibrate(checkedOrder(request)),
     runSample: async ({ deployment, itemSha256, deadlineMs }, call) =>
       response(await withDeadline(call, deadlineMs, (within) => runSample(context, deployment, itemSha256, within))),
   };
@@ -87,6 +93,17 @@ function deploySpec(request: DeployRequest): DeploySpec {
     postprocess: parseSpec<PostprocessSpec>('postprocess_json', request.postprocessJson),
     graphOptimization: request.graphOptimization,
   };
+}
+
+/** Nobody is to keep the inference thread for long. */
+const MAX_CALIBRATION_MS = 60_000;
+
+/** @throws TierbedError `invalid` */
+function checkedOrder({ jobs, withinMs }: CalibrateRequest): CalibrationOrder {
+  if (jobs >= 1 && withinMs > 0 && withinMs <= MAX_CALIBRATION_MS) return { jobs, withinMs };
+  throw new TierbedError('invalid', `a calibration of ${jobs} jobs within ${withinMs} ms`, {
+    fix: `Ask for at least 1 job, within ${MAX_CALIBRATION_MS} ms at most.`,
+  });
 }
 
 function parseSpec<T extends { readonly kind: string }>(field: string, json: string): T | undefined {

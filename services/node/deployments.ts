@@ -53,7 +53,8 @@ export interface DeployedStage {
 
 export interface NodeDefaults {
   readonly engine: string;
-  readonly threads: ThreadChoice;
+  /** Asked at each deployment: a container's quota can change while the node runs. */
+  readonly threads: () => ThreadChoice;
 }
 
 interface Entry {
@@ -173,7 +174,7 @@ export class Deployments {
     if (preprocess) await this.#queue.run(() => this.#worker.call('prepare', preprocess), { unbounded: true });
     const engine = spec.engine || this.#defaults.engine;
     const { threads, reason } =
-      spec.threads > 0 ? { threads: spec.threads, reason: 'set for the deployment' } : this.#defaults.threads;
+      spec.threads > 0 ? { threads: spec.threads, reason: 'set for the deployment' } : this.#defaults.threads();
     const report = { engine, threads, threadsReason: reason, loadMs: 0, warmupMs: 0 };
     const next = spec.next && (await this.#hops.acquire(spec.next));
     if (!hasModel) return { deployment: { spec, stage: undefined, next }, report };

@@ -1,5 +1,6 @@
 import { availableParallelism, cpus, freemem, loadavg, release, totalmem, type } from 'node:os';
 import { type CpuQuota, readCpuQuota, type ThreadChoice } from './cgroup.js';
+import { type CpuUsage, type MemoryUsage, readCpuUsage, readMemoryLimit, readMemoryUsage } from './cgroup-usage.js';
 
 /** What a node runs on, as it goes into the results. Sizes in bytes. */
 export interface NodeEnvironment {
@@ -7,6 +8,11 @@ export interface NodeEnvironment {
   readonly cores: number;
   readonly coresAvailable: number;
   readonly quota: CpuQuota | null;
+  /** Of its control group; null without one. */
+  readonly memoryLimitBytes: number | null;
+  /** What its control group counted until now; null without one. */
+  readonly cpuUsage: CpuUsage | null;
+  readonly memoryUsage: MemoryUsage | null;
   readonly threads: number;
   readonly threadsReason: string;
   readonly engine: string;
@@ -27,6 +33,9 @@ export function describeEnvironment(engine: string, runtime: string, threads: Th
     cores: cpus().length,
     coresAvailable: availableParallelism(),
     quota: readCpuQuota() ?? null,
+    memoryLimitBytes: readMemoryLimit() ?? null,
+    cpuUsage: readCpuUsage() ?? null,
+    memoryUsage: readMemoryUsage() ?? null,
     threads: threads.threads,
     threadsReason: threads.reason,
     engine,

@@ -5,7 +5,8 @@ import { type HttpServer, startHttp } from '../health-server.js';
 import { inferenceService } from '../rpc/inference.js';
 import { nodeControlService } from '../rpc/node-control.js';
 import { type RpcServer, startRpcServer } from '../rpc/server.js';
-import { threadsHere } from './cgroup.js';
+import type { CalibrationOrder } from './calibration-job.js';
+import { type ThreadChoice, threadsHere } from './cgroup.js';
 import { controlHandlers } from './control-handlers.js';
 import { Deployments } from './deployments.js';
 import { checkEngine, ENGINE_NAMES } from './engines/index.js';
@@ -72,7 +73,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { tier, host = '127.0.0.1', log } = options;
   const engine = options.engine ?? (ENGINE_NAMES[0] as string);
   checkEngine(engine);
-  const threads = threadsHere(options.threads);
+  const threads = (): ThreadChoice => threadsHere(options.threads);
   const store = options.store ?? (await Store.open(options.storeDir ?? join(cacheDir(), 'store')));
   const queue = new WorkQueue(options.queueLimit ?? DEFAULT_QUEUE_LIMIT);
   const worker = options.worker ?? new InferenceWorker();
@@ -84,11 +85,18 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const pipeline = new Pipeline(queue, worker);
   let ready = true;
   const metrics = new NodeMetrics(
-    { tier, version, engine, threads: threads.threads },
+    {
+      ...{ tier, version, engine },
+      get threads() {
+        return threads().threads;
+      },
+    },
     { queueLength: () => queue.length, deployments: () => deployments.list().length, ready: () => ready },
   );
   const environment = async (): Promise<NodeEnvironment> =>
-    describeEnvironment(engine, await worker.call('version', engine), threads);
+    describeEnvironment(engine, await worker.call('version', engine), threads());
+
+  const calibrate = (order: CalibrationOrder) => queue.run(() => worker.call('calibrate', order), { unbounded: true });
 
   let http: HttpServer | undefined;
   let data: RpcServer | undefined;
@@ -112,9 +120,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     control = await startRpcServer({
       host,
       port: options.controlPort ?? DEFAULT_PORTS.control,
-      services: [nodeControlService(controlHandlers({ tier, store, deployments, pipeline, addresses, environment }))],
+      services: [
+        nodeControlService(controlHandlers({ tier, store, deployments, pipeline, addresses, environment, calibrate })),
+      ],
     });
-    log?.info({ ...addresses, control: control.address, engine, threads }, 'node is ready');
+    log?.info({ ...addresses, control: control.address, engine, threads: threads() }, 'node is ready');
     let closing: Promise<void> | undefined;
     return {
       tier,

@@ -1,6 +1,7 @@
 import type { ErrorKind } from '../../base/errors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 import type { PreprocessSpec } from '../../workloads/types.js';
+import type { CalibrationOrder } from './calibration-job.js';
 import type { TensorInfo } from './engine.js';
 
 /** What makes two sessions the same session; `key` is all of it in one string. */
@@ -52,6 +53,8 @@ export interface Calls {
   /** Loads what a preprocessing needs, so that the first request does not wait for it. */
   prepare: { readonly argument: PreprocessSpec; readonly result: null };
   close: { readonly argument: { readonly key: string }; readonly result: null };
+  /** Runs the calibration job; ms of each run. */
+  calibrate: { readonly argument: CalibrationOrder; readonly result: { readonly tookMs: readonly number[] } };
   /** Name and version of the runtime behind an engine. */
   version: { readonly argument: string; readonly result: string };
 }

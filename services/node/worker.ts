@@ -4,6 +4,7 @@ import { parentPort } from 'node:worker_threads';
 import { messageOf, TierbedError } from '../../base/errors.js';
 import { ELEMENT_BYTES, elementCount, type NamedTensor, type Tensor } from '../../onnx/tensor.js';
 import type { Preprocessor, PreprocessSpec } from '../../workloads/types.js';
+import { timeJobs } from './calibration-job.js';
 import { elapsedNs, nowNs } from './clock.js';
 import type { EngineSession, TensorInfo } from './engine.js';
 import { engineNamed } from './engines/index.js';
@@ -37,6 +38,7 @@ const handlers: { readonly [K in CallName]: (argument: Calls[K]['argument']) => 
     await session?.close();
     return null;
   },
+  calibrate: async (order) => ({ tookMs: timeJobs(order) }),
   version: async (engine) => (await engineNamed(engine)).version(),
 };
 

@@ -22,6 +22,7 @@ const HASHES_A_CALL = 1000;
  * Sends every file that a node lacks, places the items on the mobile node, and deploys each strategy from its last stage
  * to its first, so that every node finds the next one ready.
  *
+ * @param tiers the nodes to deploy to: all of them, or those that have lost what was deployed on them
  * @throws TierbedError naming the strategy and tier that could not be deployed; `cancelled`
  */
 export async function deploy(
@@ -29,14 +30,17 @@ export async function deploy(
   testbed: Testbed,
   progress: Progress,
   signal: AbortSignal,
+  tiers: readonly TierName[] = TIER_NAMES,
 ): Promise<DeployedStage[]> {
-  for (const tier of TIER_NAMES) await sendModels(study, testbed, tier, progress, signal);
-  for (const workload of study.workloads) await placeItems(workload, testbed, progress, signal);
+  for (const tier of tiers) await sendModels(study, testbed, tier, progress, signal);
+  if (tiers.includes('mobile')) {
+    for (const workload of study.workloads) await placeItems(workload, testbed, progress, signal);
+  }
   const deployed: DeployedStage[] = [];
   progress.start('deploying', study.strategies.length);
   try {
     for (const [i, strategy] of study.strategies.entries()) {
-      deployed.push(...(await deployStrategy(study, strategy, testbed, signal)));
+      deployed.push(...(await deployStrategy(study, strategy, testbed, signal, tiers)));
       progress.update(i + 1, strategy.id);
     }
   } finally {
@@ -100,12 +104,14 @@ async function deployStrategy(
   strategy: Strategy,
   testbed: Testbed,
   signal: AbortSignal,
+  tiers: readonly TierName[],
 ): Promise<DeployedStage[]> {
   const { workload } = workloads.find((w) => w.workload.name === strategy.workload) as ChosenWorkload;
   const deployed: DeployedStage[] = [];
   for (const { tier, request } of deployRequests(file.study, strategy, workload, (from, to) =>
     testbed.route(from, to),
   )) {
+    if (!tiers.includes(tier)) continue;
     try {
       const response = await testbed.nodes[tier].client.deploy(request, { signal });
       deployed.push({ strategy: strategy.id, tier, ...response });

@@ -26,6 +26,8 @@ export interface DriveOptions {
   readonly record: (row: SampleRow) => Promise<void>;
   /** Says whether the testbed is still whole. @throws TierbedError `unavailable` naming the tier that is lost */
   readonly checkTestbed: () => Promise<void>;
+  /** Makes a testbed that lost a node whole again; absent: its loss ends the run. @throws TierbedError as the run's end */
+  readonly recover?: (() => Promise<void>) | undefined;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -42,7 +44,7 @@ const MAX_FAILED_ITEMS_IN_A_ROW = 3;
  * a row that says why.
  *
  * @throws TierbedError `cancelled` when `signal` says so: the sample that was running is not recorded, so that a resumed
- *   run runs it again; `unavailable` when a node is lost: the sample that failed by it is recorded; `refused` when
+ *   run runs it again; `unavailable` when a node is lost for good: the sample that failed by it is recorded; `refused` when
  *   everything fails; whatever `record` throws
  */
 export async function drive(options: DriveOptions): Promise<void> {
@@ -62,12 +64,26 @@ export async function drive(options: DriveOptions): Promise<void> {
       progress.update(sample, strategy.id);
       if (row.status === 'ok') failures.reset();
       else {
-        await options.checkTestbed();
-        failures.add(planned, String(row.error));
+        if (await lostAndRecovered(options)) failures.reset();
+        else failures.add(planned, String(row.error));
       }
     }
   } finally {
     progress.stop();
+  }
+}
+
+/** True when a node was lost and all is well again: what failed by it says nothing of the samples to come. */
+async function lostAndRecovered({ checkTestbed, recover, progress, total }: DriveOptions): Promise<boolean> {
+  try {
+    await checkTestbed();
+    return false;
+  } catch (error) {
+    if (!recover) throw error;
+    progress.stop();
+    await recover();
+    progress.start('measuring', total);
+    return true;
   }
 }
 

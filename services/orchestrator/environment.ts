@@ -3,9 +3,11 @@ import { arch, availableParallelism, cpus, freemem, hostname, loadavg, release, 
 import { join } from 'node:path';
 import { packageRoot, version } from '../../base/paths.js';
 import { readCpuQuota } from '../node/cgroup.js';
+import { type Calibration, calibrationNotes } from './calibration.js';
 import type { DeployedStage } from './deploy.js';
 import type { ResolvedStudy } from './resolve.js';
-import type { Testbed } from './runtimes/runtime.js';
+import type { Interruption, Testbed } from './runtimes/runtime.js';
+import { scaledTiers } from './study.js';
 import { TIER_NAMES } from './tiers.js';
 
 /** Packages whose versions shape the figures. */
@@ -16,6 +18,8 @@ export interface RunEnvironment {
   readonly time: string;
   /** What the runtime could not do that was asked for; what about the machine may disturb the figures. */
   readonly notes: readonly string[];
+  /** What was lost meanwhile and came back. */
+  readonly interruptions?: readonly Interruption[];
   readonly [key: string]: unknown;
 }
 
@@ -25,15 +29,31 @@ export async function describeRun(
   testbed: Testbed,
   deployments: readonly DeployedStage[],
   runtime: string,
+  calibrations: readonly Calibration[],
 ): Promise<RunEnvironment> {
   const load = loadavg()[0] ?? 0;
   const busy = `the machine was busy when the run began: load ${load.toFixed(1)} on ${cpus().length} cores`;
+  const { scale } = study.file.study;
+  const tiers = scaledTiers(study.file.study);
+  const held = await testbed.describeTiers?.();
   return {
-    notes: [...testbed.notes, ...(load > cpus().length ? [busy] : [])],
+    notes: [
+      ...(scale === 1 ? [] : [`the CPUs and the memory of all tiers are scaled by ${scale}`]),
+      ...testbed.notes,
+      ...calibrationNotes(calibrations),
+      ...(load > cpus().length ? [busy] : []),
+    ],
     time: new Date().toISOString(),
     tierbed: version,
     runtime,
     host: await describeHost(),
+    scale,
+    tiers: TIER_NAMES.map((tier) => ({
+      tier,
+      asked: tiers[tier],
+      ...(held && { atBegin: held[tier] }),
+      calibration: calibrations.find((calibration) => calibration.tier === tier),
+    })),
     packages: Object.fromEntries(await Promise.all(PACKAGES.map(async (name) => [name, await packageVersion(name)]))),
     workloads: study.workloads.map(({ workload, items }) => ({ name: workload.name, items: items.length })),
     models: study.strategies
@@ -48,6 +68,16 @@ export async function describeRun(
       return { tier, pid: description.pid, ...(JSON.parse(description.environmentJson || '{}') as object) };
     }),
     deployments,
+  };
+}
+
+/** What is to be added when a run, or a part of it, is over. */
+export async function describeEnd(testbed: Testbed): Promise<Partial<RunEnvironment>> {
+  const interruptions = testbed.interruptions?.() ?? [];
+  const held = await testbed.describeTiers?.();
+  return {
+    ...(interruptions.length > 0 && { interruptions }),
+    ...(held && { tiersAtEnd: TIER_NAMES.map((tier) => ({ tier, ...held[tier] })) }),
   };
 }
 

@@ -8,22 +8,25 @@ import { TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
 import type { Progress } from '../../base/progress.js';
 import { metric } from '../../workloads/metrics/index.js';
+import { calibrate } from './calibration.js';
 import { deploy } from './deploy.js';
 import { diskError } from './disk-error.js';
 import { drive } from './drive.js';
-import { describeRun, type RunEnvironment } from './environment.js';
+import { describeEnd, describeRun, type RunEnvironment } from './environment.js';
 import { drawPlan } from './plan.js';
 import { type PlanFile, planFile } from './plan-file.js';
 import { proveLinks, proveLinksAfter } from './prove-links.js';
 import { countRecorded } from './recorded.js';
 import { Recorder } from './recorder.js';
+import { recoverer } from './recover.js';
 import { type ChosenItem, type ResolvedStudy, resolveStudy } from './resolve.js';
 import { ResultsFolder } from './results-folder.js';
 import type { Runtime, Testbed } from './runtimes/runtime.js';
 import { assertSame } from './same-study.js';
 import { sampleRunner } from './sample-runner.js';
-import type { StudyFile } from './study.js';
+import { type StudyFile, scaledTiers } from './study.js';
 import { studyAsYaml } from './study-yaml.js';
+import type { TierSet } from './tiers.js';
 import { warmUp } from './warm-up.js';
 
 /** Sees a run from outside while it goes on, e.g. to change its links or to pass on how far it is. */
@@ -51,6 +54,9 @@ export interface RunResult {
   /** The results folder. */
   readonly folder: string;
 }
+
+/** Requests of each strategy after nodes began anew. */
+const WARM_UP_AGAIN = 2;
 
 /** environment.json. */
 interface Environment {
@@ -103,21 +109,31 @@ async function measure(
     const order = drawPlan(study.rule);
     recorded = await countRecorded(folder.file('samples'), study, order);
     if (recorded === plan.samples) return;
-    const testbed = await options.runtime.open(
-      { tiers: study.file.study.tiers, links: study.links },
-      options.progress,
-      options.signal,
-    );
+    const tiers = scaledTiers(study.file.study);
+    assertTiers(study.file, options.runtime, tiers);
+    const testbed = await options.runtime.open({ tiers, links: study.links }, options.progress, options.signal);
     options.observer?.opened?.(testbed);
+    let begun = false;
     try {
       await proveLinks(folder, study, testbed, options);
-      const deployed = await deploy(study, testbed, options.progress, options.signal);
-      await addEnvironment(folder, await describeRun(study, testbed, deployed, options.runtime.name));
-      const runner = sampleRunner(testbed, study.file.study.deadlineMs, options.signal);
-      const common = { ...runner, strategies: study.strategies, progress: options.progress, signal: options.signal };
-      await warmUp({ ...common, runs: study.file.study.warmupRuns, itemOf: (strategy) => firstItem(study, strategy) });
+      const { progress, signal } = options;
+      const calibrations = await calibrate(testbed, progress, signal);
+      const deployed = await deploy(study, testbed, progress, signal);
+      await addEnvironment(folder, await describeRun(study, testbed, deployed, options.runtime.name, calibrations));
+      begun = true;
+      const runner = sampleRunner(testbed, study.file.study.deadlineMs, signal);
+      const common = { ...runner, strategies: study.strategies, progress, signal };
+      const warm = (runs: number) => warmUp({ ...common, runs, itemOf: (strategy) => firstItem(study, strategy) });
+      await warm(study.file.study.warmupRuns);
+      const recover = recoverer({
+        ...{ study, testbed, progress, signal },
+        proveLinks: () => proveLinks(folder, study, testbed, options),
+        warmUp: () => warm(WARM_UP_AGAIN),
+        done: () => addToEnvironment(folder, { interruptions: testbed.interruptions?.() ?? [] }),
+      });
       await drive({
         ...common,
+        recover,
         plan: order,
         total: plan.samples,
         items: study.workloads.map(({ items }) => items),
@@ -130,10 +146,11 @@ async function measure(
       await proveLinksAfter(folder, study, testbed, options);
     } finally {
       options.observer?.closed?.();
+      if (begun) await addToEnvironment(folder, await describeEnd(testbed)).catch(() => {});
       await testbed.close();
     }
   } catch (error) {
-    throw howToGoOn(error, study.file.path, folder.path, recorded, plan.samples);
+    throw howToGoOn(error, study.file, folder.path, recorded, plan.samples);
   } finally {
     await recorder.close();
   }
@@ -148,11 +165,33 @@ async function addEnvironment(folder: ResultsFolder, run: RunEnvironment): Promi
   await folder.writeJson('environment', { runs: [...before.runs, run] });
 }
 
+/** Adds to what is on record of the run, or of the part of it, that goes on; nothing where none has begun. */
+async function addToEnvironment(folder: ResultsFolder, more: Partial<RunEnvironment>): Promise<void> {
+  const { runs } = ((await folder.readJson('environment')) ?? { runs: [] }) as Environment;
+  const last = runs.at(-1);
+  if (last) await folder.writeJson('environment', { runs: [...runs.slice(0, -1), { ...last, ...more }] });
+}
+
+/** @throws TierbedError `refused` at the study's key when this machine cannot hold a tier */
+function assertTiers(file: StudyFile, runtime: Runtime, tiers: TierSet): void {
+  const problem = runtime.checkTiers?.(tiers);
+  if (!problem) return;
+  const { tier, key, message, fix } = problem;
+  throw file.errorAt(['tiers', tier, key], message, { fix, cause: new TierbedError('refused', message) });
+}
+
 /** The error of a run that ended early, with what is kept and how to finish it. */
-function howToGoOn(error: unknown, study: string, folder: string, recorded: number, planned: number): unknown {
+function howToGoOn(
+  error: unknown,
+  { path, study }: StudyFile,
+  folder: string,
+  recorded: number,
+  planned: number,
+): unknown {
   if (!(error instanceof TierbedError) || recorded === planned) return error;
   const kept = `${recorded} of ${planned} samples are recorded in ${folder}`;
-  const goOn = `finish it with: tierbed run ${study} --resume ${folder}`;
+  const scale = study.scale === 1 ? '' : ` --scale ${study.scale}`;
+  const goOn = `finish it with: tierbed run ${path}${scale} --resume ${folder}`;
   return new TierbedError(error.kind, `${error.message}\n  ${kept}`, {
     fix: error.kind === 'cancelled' || error.fix === undefined ? goOn : `${error.fix} Then ${goOn}`,
     cause: error,
@@ -184,7 +223,9 @@ async function conclude(
       finishedAt: new Date().toISOString(),
       samples: { planned: plan.samples, recorded: failed + strategies.reduce((sum, s) => sum + s.n, 0), failed },
       strategies,
-      notes: [...new Set([...runs.flatMap((run) => run.notes), ...resumedNote(runs), ...notes])],
+      notes: [
+        ...new Set([...runs.flatMap((run) => run.notes), ...resumedNote(runs), ...interruptionNotes(runs), ...notes]),
+      ],
     };
     await folder.writeJson('summary', summary);
     return summary;
@@ -193,6 +234,15 @@ async function conclude(
   } finally {
     progress.stop();
   }
+}
+
+function interruptionNotes(runs: Environment['runs']): string[] {
+  return runs
+    .flatMap(({ interruptions = [] }) => interruptions)
+    .map(
+      ({ what, why, at, tookMs }) =>
+        `${what} was lost at ${at} (${why}) and ${tookMs === null ? 'was not back when the run ended' : `back after ${(tookMs / 1000).toFixed(1)} s`}`,
+    );
 }
 
 function resumedNote(runs: Environment['runs']): string[] {

@@ -15,13 +15,22 @@ export function sampleRunner(
   deadlineMs: number,
   signal: AbortSignal,
 ): Pick<DriveOptions, 'run' | 'checkTestbed'> {
-  const stop = AbortSignal.any([signal, testbed.lostSignal]);
+  let stop = AbortSignal.any([signal, testbed.lostSignal]);
+  let watched = testbed.lostSignal;
+  /** A testbed that recovered has another signal. */
+  const stopNow = (): AbortSignal => {
+    if (watched === testbed.lostSignal) return stop;
+    watched = testbed.lostSignal;
+    stop = AbortSignal.any([signal, watched]);
+    return stop;
+  };
   const lostError = (): TierbedError | undefined => {
     const lost = testbed.lost();
     return lost && new TierbedError('unavailable', `the ${lost.tier} node is lost: ${lost.reason}`);
   };
   return {
     async run(strategy, item, sampleId) {
+      stop = stopNow();
       try {
         return await testbed.nodes.mobile.client.runSample(
           { deployment: strategy.id, itemSha256: item.sha256, sampleId, deadlineMs },
@@ -35,6 +44,7 @@ export function sampleRunner(
       }
     },
     async checkTestbed() {
+      if (!testbed.lost()) await testbed.look?.();
       const error = lostError();
       if (error) throw error;
     },

@@ -39,6 +39,14 @@ const linkSchema = {
   additionalProperties: false,
 };
 
+/** Both links, by name. */
+export const linksSchema = {
+  type: 'object',
+  properties: { 'mobile-edge': linkSchema, 'edge-cloud': linkSchema },
+  required: ['mobile-edge', 'edge-cloud'],
+  additionalProperties: false,
+};
+
 /** One operator: its name alone, or a map from its name to its options. */
 const stepSchema = {
   type: ['string', 'object'],
@@ -50,6 +58,9 @@ const stepSchema = {
   // biome-ignore lint/suspicious/noThenProperty: `then` is JSON Schema's word
   then: { enum: OPERATORS.map(({ name }) => name) },
 };
+
+/** What all tiers' CPUs and memory are multiplied by. */
+const scaleSchema = { type: 'number', exclusiveMinimum: 0, maximum: 64 };
 
 /** JSON Schema of a study. What each key means is in docs/study.md. */
 export const studySchema = {
@@ -75,12 +86,7 @@ export const studySchema = {
       uniqueItems: true,
       items: { enum: PLACEMENT_NAMES },
     },
-    links: {
-      type: 'object',
-      properties: { 'mobile-edge': linkSchema, 'edge-cloud': linkSchema },
-      required: ['mobile-edge', 'edge-cloud'],
-      additionalProperties: false,
-    },
+    links: linksSchema,
     linkTolerance: {
       type: 'object',
       properties: { ms: { type: 'number', minimum: 0 }, percent: { type: 'number', minimum: 0 } },
@@ -99,9 +105,13 @@ export const studySchema = {
     warmupRuns: { type: 'integer', minimum: 0, maximum: 10_000 },
     graphOptimization: { type: 'boolean' },
     deadlineMs: { type: 'number', exclusiveMinimum: 0 },
+    scale: scaleSchema,
     tiers: {
       type: 'object',
-      properties: Object.fromEntries(TIER_NAMES.map((name) => [name, tierSchema])),
+      properties: {
+        preset: { type: 'string' },
+        ...Object.fromEntries(TIER_NAMES.map((name) => [name, tierSchema])),
+      },
       additionalProperties: false,
     },
   },

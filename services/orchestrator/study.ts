@@ -5,9 +5,19 @@ import type { Step } from '../../operators/variant.js';
 import type { WorkloadSpec } from '../../workloads/index.js';
 import type { TraceFormat } from '../link/traces/index.js';
 import type { DirectionSettings, LinkName } from '../link/types.js';
-import { parseCheckedYaml, type YamlPath } from './checked-yaml.js';
+import { parseCheckedYaml, suggest, type YamlPath } from './checked-yaml.js';
 import { studySchema } from './study-schema.js';
-import { loadTiers, TIER_NAMES, type TierName, type TierSettings } from './tiers.js';
+import {
+  loadTierPreset,
+  loadTiers,
+  MIN_CPUS,
+  MIN_MEMORY_MIB,
+  scaleTiers,
+  type TierName,
+  type TierSet,
+  type TierSettings,
+  tierPresets,
+} from './tiers.js';
 
 export type SessionModeName = 'cold' | 'warm';
 export type Payload = 'encoded' | 'tensor';
@@ -50,7 +60,10 @@ export interface Study {
   readonly warmupRuns: number;
   readonly graphOptimization: boolean;
   readonly deadlineMs: number;
-  readonly tiers: Readonly<Record<TierName, TierSettings>>;
+  /** As declared, before `scale`: `scaledTiers` gives what a run asks for. */
+  readonly tiers: TierSet;
+  /** What the CPUs and the memory of all tiers are multiplied by. */
+  readonly scale: number;
 }
 
 /** A study and the file it stands in. */
@@ -71,7 +84,13 @@ interface StudyChoices extends Partial<Omit<Study, 'recipes' | 'links' | 'tiers'
   readonly recipes: Readonly<Record<string, readonly StepChoice[]>>;
   readonly placements: readonly string[];
   readonly links: Readonly<Record<LinkName, string | LinkChoice>>;
-  readonly tiers?: Partial<Record<TierName, Partial<TierSettings>>>;
+  readonly tiers?: Partial<Record<TierName, Partial<TierSettings>>> & { readonly preset?: string };
+}
+
+/** What the command line says beside the file. */
+export interface StudyOverrides {
+  /** In place of the study's own. */
+  readonly scale?: number | undefined;
 }
 
 /**
@@ -79,20 +98,19 @@ interface StudyChoices extends Partial<Omit<Study, 'recipes' | 'links' | 'tiers'
  *
  * @throws TierbedError `missing` when the file is not there; `invalid` with file, line, key and the values allowed
  */
-export async function loadStudy(path: string): Promise<StudyFile> {
+export async function loadStudy(path: string, overrides: StudyOverrides = {}): Promise<StudyFile> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     const reason = error.code === 'ENOENT' ? 'there is no such file' : messageOf(error);
     throw new TierbedError('missing', `study ${path}: ${reason}`, {
       fix: 'Give the path of a study, e.g. studies/quickstart.yaml.',
     });
   });
-  return parseStudy(text, path);
+  return parseStudy(text, path, overrides);
 }
 
 /** As `loadStudy`, of a study's text. */
-export function parseStudy(text: string, path: string): StudyFile {
+export function parseStudy(text: string, path: string, overrides: StudyOverrides = {}): StudyFile {
   const { data, errorAt } = parseCheckedYaml<StudyChoices>(text, path, studySchema);
-  const tiers = loadTiers();
   const study: Study = {
     name: data.name ?? nameOf(path),
     seed: data.seed ?? 1,
@@ -108,9 +126,38 @@ export function parseStudy(text: string, path: string): StudyFile {
     warmupRuns: data.warmupRuns ?? 3,
     graphOptimization: data.graphOptimization ?? true,
     deadlineMs: data.deadlineMs ?? 120_000,
-    tiers: Object.fromEntries(TIER_NAMES.map((t) => [t, { ...tiers[t], ...data.tiers?.[t] }])) as Study['tiers'],
+    tiers: tiersOfStudy(data.tiers, errorAt),
+    scale: overrides.scale ?? data.scale ?? 1,
   };
+  checkScale(study, errorAt);
   return { path, baseDir: dirname(resolve(path)), study, errorAt };
+}
+
+/** The tiers that a run asks its runtime for. */
+export function scaledTiers({ tiers, scale }: Pick<Study, 'tiers' | 'scale'>): TierSet {
+  return scaleTiers(tiers, scale);
+}
+
+/** The preset, or tiers/*.yaml, and over it what the study says of each tier. */
+function tiersOfStudy(choice: StudyChoices['tiers'] = {}, errorAt: StudyFile['errorAt']): TierSet {
+  const { preset, ...own } = choice;
+  if (preset !== undefined && !tierPresets().includes(preset)) {
+    const names = tierPresets();
+    const message = `there is no set of tiers '${preset}'; allowed: ${names.join(', ')}`;
+    throw errorAt(['tiers', 'preset'], message, suggest(preset, names));
+  }
+  const base = preset === undefined ? loadTiers() : loadTierPreset(preset);
+  return mapValues(base, (settings, tier) => ({ ...settings, ...own[tier] }));
+}
+
+/** @throws TierbedError `invalid` when the scale leaves a tier with less than any node can live on */
+function checkScale({ tiers, scale }: Study, errorAt: StudyFile['errorAt']): void {
+  for (const [tier, { cpus, memoryMiB }] of Object.entries(scaleTiers(tiers, scale))) {
+    if (cpus >= MIN_CPUS && memoryMiB >= MIN_MEMORY_MIB) continue;
+    throw errorAt(['scale'], `at ${scale} the ${tier} tier has ${cpus} CPUs and ${memoryMiB} MiB`, {
+      fix: `Scale by more: a tier needs ${MIN_MEMORY_MIB} MiB and ${MIN_CPUS} CPUs at least.`,
+    });
+  }
 }
 
 /** `quickstart` of `studies/quickstart.yaml`. */
@@ -124,6 +171,9 @@ function stepOf(choice: StepChoice): Step {
   return { operator, options: options ?? {} };
 }
 
-function mapValues<K extends string, V, W>(record: Readonly<Record<K, V>>, map: (value: V) => W): Record<K, W> {
-  return Object.fromEntries(Object.entries<V>(record).map(([key, value]) => [key, map(value)])) as Record<K, W>;
+function mapValues<K extends string, V, W>(record: Readonly<Record<K, V>>, map: (value: V, key: K) => W): Record<K, W> {
+  return Object.fromEntries(Object.entries<V>(record).map(([key, value]) => [key, map(value, key as K)])) as Record<
+    K,
+    W
+  >;
 }

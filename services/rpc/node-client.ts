@@ -4,6 +4,8 @@ import { callClientStream } from './calls/call-client-stream.js';
 import { callUnary } from './calls/call-unary.js';
 import type { CallOptions, RpcChannel } from './channel.js';
 import {
+  type CalibrateRequest,
+  type CalibrateResponse,
   type DeployRequest,
   type DeployResponse,
   type DescribeResponse,
@@ -54,6 +56,11 @@ export class NodeClient {
 
   async undeploy(name: string, options?: CallOptions): Promise<void> {
     await callUnary(this.channel, nodeMethods.undeploy, { name }, options);
+  }
+
+  /** Runs a fixed CPU job over and over in the inference thread and gives the time of each run. */
+  calibrate(request: CalibrateRequest, options?: CallOptions): Promise<CalibrateResponse> {
+    return callUnary(this.channel, nodeMethods.calibrate, request, options);
   }
 
   runSample(request: RunSampleRequest, options?: CallOptions): Promise<RunSampleResponse> {

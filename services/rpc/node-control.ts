@@ -15,6 +15,8 @@ export interface DescribeResponse {
   readonly metricsAddress: string;
   readonly pid: number;
   readonly environmentJson: string;
+  /** Names that it answers to. */
+  readonly deployments: readonly string[];
 }
 
 export interface FileList {
@@ -95,6 +97,18 @@ export interface RunSampleResponse {
   readonly startedAtUnixMs: number;
 }
 
+export interface CalibrateRequest {
+  /** At most so many runs of the calibration job... */
+  readonly jobs: number;
+  /** ...and for so long, in ms. */
+  readonly withinMs: number;
+}
+
+export interface CalibrateResponse {
+  /** Of each run, in ms. */
+  readonly tookMs: readonly number[];
+}
+
 const SERVICE = 'tierbed.v1.Node';
 const PROTO = 'testbed.proto';
 const definition = loadProto(PROTO);
@@ -110,6 +124,7 @@ export const nodeMethods = {
   deploy: plain<DeployRequest, DeployResponse>('Deploy'),
   undeploy: plain<{ readonly name: string }, Empty>('Undeploy'),
   runSample: plain<RunSampleRequest, RunSampleResponse>('RunSample'),
+  calibrate: plain<CalibrateRequest, CalibrateResponse>('Calibrate'),
 };
 
 export const putFile = plain<PutFileRequest, { readonly stored: boolean }>('PutFile');
@@ -131,6 +146,7 @@ export function nodeControlService(handlers: NodeControlHandlers): RpcService {
       serveUnary(nodeMethods.deploy, handlers.deploy),
       serveUnary(nodeMethods.undeploy, handlers.undeploy),
       serveUnary(nodeMethods.runSample, handlers.runSample),
+      serveUnary(nodeMethods.calibrate, handlers.calibrate),
     ],
   };
 }

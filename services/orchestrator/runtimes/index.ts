@@ -1,9 +1,10 @@
 import { TierbedError } from '../../../base/errors.js';
+import { docker } from './docker.js';
 import { local } from './local.js';
 import type { Runtime } from './runtime.js';
 
 /** The runtimes there are: a new one is a file here and an entry below. */
-export const RUNTIMES: readonly Runtime[] = [local];
+export const RUNTIMES: readonly Runtime[] = [local, docker];
 
 /** @throws TierbedError `usage` when there is no runtime of this name */
 export function findRuntime(name: string): Runtime {

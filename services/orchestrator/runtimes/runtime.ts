@@ -2,11 +2,11 @@ import type { Progress } from '../../../base/progress.js';
 import type { LinkSettings, OpenLinks } from '../../link/types.js';
 import type { NodeClient } from '../../rpc/node-client.js';
 import type { DescribeResponse } from '../../rpc/node-control.js';
-import type { TierName, TierSettings } from '../tiers.js';
+import type { TierName, TierSet, TierSettings } from '../tiers.js';
 
 /** What a study asks of a runtime. */
 export interface TestbedRequest {
-  readonly tiers: Readonly<Record<TierName, TierSettings>>;
+  readonly tiers: TierSet;
   readonly links: readonly LinkSettings[];
 }
 
@@ -38,6 +38,25 @@ export interface TierControl {
   resume(tier: TierName): Promise<void>;
 }
 
+/** Something of the testbed that was not there for a while. */
+export interface Interruption {
+  /** The service: a tier, its link agent (`edge-link`), the gate... */
+  readonly what: string;
+  readonly why: string;
+  /** When it was noticed, ISO 8601. */
+  readonly at: string;
+  /** Until all was as before; null when it was not when the run ended. */
+  readonly tookMs: number | null;
+}
+
+/** What came back, and what is to be done with it. */
+export interface Recovery {
+  /** Their nodes are new: nothing is deployed on them. */
+  readonly tiers: readonly TierName[];
+  /** The links were configured anew, and are to be proven again. */
+  readonly linksRenewed: boolean;
+}
+
 /** Three nodes and the links between them. */
 export interface Testbed {
   readonly nodes: Readonly<Record<TierName, TestbedNode>>;
@@ -50,8 +69,20 @@ export interface Testbed {
   route(from: TierName, to: TierName): string;
   /** The first node that was lost and why, or undefined. */
   lost(): { readonly tier: TierName; readonly reason: string } | undefined;
-  /** Aborted when a node is lost. */
+  /** Aborted when a node is lost; another one after `recover`. */
   readonly lostSignal: AbortSignal;
+  /** Looks whether all is there, for losses that show late; `lost` tells then. Never throws. */
+  look?(): Promise<void>;
+  /**
+   * Waits until all is there again, and brings back what does not come by itself; absent where nothing can be.
+   *
+   * @throws TierbedError `unavailable` naming what did not come back, `cancelled`
+   */
+  recover?(signal: AbortSignal, progress: Progress): Promise<Recovery>;
+  /** What was lost and came back so far. */
+  interruptions?(): readonly Interruption[];
+  /** What the runtime knows of each tier beside what its node says; for the results. */
+  describeTiers?(): Promise<Readonly<Record<TierName, Readonly<Record<string, unknown>>>>>;
   /** Ends all of it; never throws. */
   close(): Promise<void>;
 }
@@ -62,11 +93,26 @@ export interface LinkTolerance {
   readonly percent: number;
 }
 
+/** Why a tier cannot be had. */
+export interface TierProblem {
+  readonly tier: TierName;
+  readonly key: keyof TierSettings;
+  readonly message: string;
+  readonly fix: string;
+}
+
 /** Turns tiers and links into nodes and addresses: one file in `runtimes/`, one line in its table. */
 export interface Runtime {
   readonly name: string;
   /** How far its links may be from what is set, unless a study says it; 1 ms or 3 % when absent. */
   readonly linkTolerance?: LinkTolerance;
+  /** The first tier that this machine cannot hold, or undefined. */
+  checkTiers?(tiers: TierSet): TierProblem | undefined;
   /** @throws TierbedError `unavailable` when a node does not come up, `cancelled`; nothing is left behind then */
   open(request: TestbedRequest, progress: Progress, signal: AbortSignal): Promise<Testbed>;
+  /**
+   * The testbed that this runtime keeps while no study runs, the same one each time; absent where it keeps none. Closing
+   * it is the runtime's own business.
+   */
+  standing?(progress: Progress, signal: AbortSignal): Promise<Testbed>;
 }

@@ -119,6 +119,51 @@ test('the sample that failed by a lost node is recorded, then the run stops', as
   assert.equal(rows[6]?.status, 'failed');
 });
 
+test('a run goes on with the next sample when what was lost is back, and no sample is lost by it', async () => {
+  let lost = false;
+  let calls = 0;
+  const recovered: number[] = [];
+  const { rows, options, rule } = fake(5, 4, {
+    run: async () => {
+      if (++calls % 9 === 0) lost = true;
+      if (lost) throw new TierbedError('unavailable', 'the edge node is lost');
+      return ANSWER;
+    },
+    checkTestbed: async () => {
+      if (lost) throw new TierbedError('unavailable', 'the edge node is lost');
+    },
+    recover: async () => {
+      recovered.push(rows.length);
+      lost = false;
+    },
+  });
+  await drive(options);
+  assert.deepEqual(
+    rows.map((row) => row.sample),
+    [...drawPlan(rule)].map(({ sample }) => sample),
+  );
+  assert.deepEqual(recovered, [9, 18, 27, 36, 45, 54, 63, 72]);
+  assert.equal(rows.filter((row) => row.status === 'failed').length, 8);
+});
+
+test('a run in which everything fails is not saved by a testbed that is whole', async () => {
+  const { options } = fake(50, 1, {
+    run: () => Promise.reject(new Error('out of paper')),
+    recover: () => Promise.reject(new Error('nothing was lost')),
+  });
+  await assert.rejects(drive(options), { kind: 'refused', message: /out of paper/ });
+});
+
+test('what does not come back ends the run, with the sample that met it on record', async () => {
+  const { rows, options } = fake(5, 1, {
+    run: () => Promise.reject(new TierbedError('unavailable', 'gone')),
+    checkTestbed: () => Promise.reject(new TierbedError('unavailable', 'gone')),
+    recover: () => Promise.reject(new TierbedError('unavailable', 'edge did not come back within 120 s')),
+  });
+  await assert.rejects(drive(options), { kind: 'unavailable', message: /did not come back/ });
+  assert.equal(rows.length, 1);
+});
+
 test('a sample that was stopped is not recorded, one that was done is', async () => {
   let calls = 0;
   const stopped = fake(5, 1, {

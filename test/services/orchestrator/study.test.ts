@@ -7,7 +7,8 @@ import { parse } from 'yaml';
 import { TierbedError } from '../../../base/errors.js';
 import { packageRoot } from '../../../base/paths.js';
 import { resolveLinks } from '../../../services/orchestrator/links.js';
-import { loadStudy, parseStudy } from '../../../services/orchestrator/study.js';
+import { resolveStandingLinks } from '../../../services/orchestrator/standing-links.js';
+import { loadStudy, parseStudy, scaledTiers } from '../../../services/orchestrator/study.js';
 import { studyAsYaml } from '../../../services/orchestrator/study-yaml.js';
 
 const GOOD = `# line 1
@@ -126,10 +127,19 @@ test('errors name file, line, key and what is allowed', () => {
     [
       'rounds: 2',
       'tiers: { mobil: { threads: 1 } }',
-      /:13: tiers\.mobil: unknown key; allowed: mobile, edge, cloud/,
+      /:13: tiers\.mobil: unknown key; allowed: preset, mobile, edge, cloud/,
       /'mobile'/,
     ],
     ['rounds: 2', 'tiers: { mobile: { threads: -1 } }', /:13: tiers\.mobile\.threads: must be >= 0/],
+    [
+      'rounds: 2',
+      'tiers: { preset: papr }',
+      /:13: tiers\.preset: there is no set of tiers 'papr'; allowed: paper/,
+      /'paper'/,
+    ],
+    ['rounds: 2', 'tiers: { mobile: { memoryMiB: 16 } }', /:13: tiers\.mobile\.memoryMiB: must be >= 64/],
+    ['rounds: 2', 'scale: 0', /:13: scale: must be > 0/],
+    ['rounds: 2', 'scale: 0.1', /:13: scale: at 0\.1 the mobile tier has 0\.025 CPUs and 51 MiB/, /64 MiB/],
     ['name: example', 'name: ex/ample', /:2: name: "ex\/ample" is not a name/],
     ['  whole: []', '  w hole: []', /: recipes.*"w hole" is not a name/],
     ['recipes:', 'recipe:', /:5: recipe: unknown key/, /'recipes'/],
@@ -148,6 +158,29 @@ test('errors name file, line, key and what is allowed', () => {
     message: /x\.yaml:1: expected object, got nothing/,
   });
   assert.throws(() => parseStudy('- a', 'x.yaml'), { kind: 'invalid', message: /expected object, got a list/ });
+});
+
+test('tiers are a set by name, and what the study says of each; the scale is applied to all', () => {
+  const study = (more: string, overrides = {}) => parseStudy(`${GOOD}${more}`, 'x.yaml', overrides).study;
+  const { tiers, scale } = study('');
+  assert.equal(scale, 1);
+  assert.deepEqual([tiers.mobile.cpus, tiers.edge.cpus, tiers.cloud.cpus], [0.25, 0.5, 1], "the study's ratio, 4:8:16");
+  assert.deepEqual([tiers.mobile.threads, tiers.edge.threads, tiers.cloud.threads], [1, 1, 0]);
+  assert.deepEqual(scaledTiers({ tiers, scale }), tiers);
+  const paper = study('tiers: { preset: paper, edge: { cpus: 6, engine: wasm } }\nscale: 0.5');
+  assert.deepEqual([paper.tiers.mobile.cpus, paper.tiers.mobile.memoryMiB], [4, 4096]);
+  assert.deepEqual([paper.tiers.edge.cpus, paper.tiers.edge.engine, paper.tiers.cloud.memoryMiB], [6, 'wasm', 65_536]);
+  const asked = scaledTiers(paper);
+  assert.deepEqual([asked.edge.cpus, asked.edge.memoryMiB, asked.edge.engine], [3, 8192, 'wasm']);
+  assert.equal(study('scale: 0.5', { scale: 2 }).scale, 2, 'the command line goes before the file');
+  assert.equal(study('scale: 0.5', { scale: undefined }).scale, 0.5);
+});
+
+test('the links of a testbed between studies are valid', () => {
+  assert.deepEqual(
+    resolveStandingLinks().map(({ name }) => name),
+    ['mobile-edge', 'edge-cloud'],
+  );
 });
 
 test('a study that is not there says so', async () => {

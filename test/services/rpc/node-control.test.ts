@@ -32,6 +32,7 @@ async function started(handlers: Partial<NodeControlHandlers>): Promise<NodeClie
     deploy: unexpected,
     undeploy: unexpected,
     runSample: unexpected,
+    calibrate: unexpected,
     ...handlers,
   };
   const server = await startRpcServer({ host: '127.0.0.1', port: 0, services: [nodeControlService(all)] });
@@ -58,6 +59,7 @@ describe('the control plane', () => {
       metricsAddress: 'b:2',
       pid: 123_456_789_012,
       environmentJson: '{}',
+      deployments: ['a', 'b'],
     };
     const deployment: DeployRequest = {
       name: 'd',
@@ -110,6 +112,7 @@ describe('the control plane', () => {
       deploy: answering(deployed),
       undeploy: answering({}),
       runSample: answering(sample),
+      calibrate: answering({ tookMs: [1.5, 2.5] }),
     });
     const run = { deployment: 'd', itemSha256: 'aa', sampleId: '9', deadlineMs: 1500.5 };
     assert.deepEqual(await node.describe(), described);
@@ -118,6 +121,7 @@ describe('the control plane', () => {
     assert.deepEqual(await node.deploy({ name: 'bare' }), deployed);
     await node.undeploy('d');
     assert.deepEqual(await node.runSample(run), sample);
+    assert.deepEqual(await node.calibrate({ jobs: 9, withinMs: 100.5 }), { tookMs: [1.5, 2.5] });
     const bare = {
       name: 'bare',
       files: [],
@@ -130,7 +134,15 @@ describe('the control plane', () => {
       postprocessJson: '',
       graphOptimization: false,
     };
-    assert.deepEqual(asked, [{}, { sha256: ['a', 'b'] }, deployment, bare, { name: 'd' }, run]);
+    assert.deepEqual(asked, [
+      {},
+      { sha256: ['a', 'b'] },
+      deployment,
+      bare,
+      { name: 'd' },
+      run,
+      { jobs: 9, withinMs: 100.5 },
+    ]);
   });
 });
 
