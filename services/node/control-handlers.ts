@@ -1,10 +1,12 @@
 import { messageOf, TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
 import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
+import type { CallContext } from '../rpc/method.js';
 import type {
   DeployRequest,
   Hop,
   NodeControlHandlers,
+  FailurePolicy as PolicyMessage,
   PutFileRequest,
   RunSampleResponse,
 } from '../rpc/node-control.js';
@@ -12,6 +14,8 @@ import { toMs } from './clock.js';
 import { withDeadline } from './deadline.js';
 import type { DeploySpec } from './deployments.js';
 import type { NodeEnvironment } from './environment.js';
+import { FAIL, type FailurePolicy } from './failure-policy.js';
+import type { NodeFaults } from './faults/index.js';
 import type { HopRecord } from './hops.js';
 import { runSample, type Sample, type SampleContext } from './sample.js';
 
@@ -20,6 +24,7 @@ export interface ControlContext extends SampleContext {
   /** Of the node's other servers, host:port. */
   readonly addresses: { readonly data: string; readonly metrics: string };
   environment(): Promise<NodeEnvironment>;
+  readonly faults: NodeFaults;
 }
 
 /** The calls of proto/testbed.proto. */
@@ -44,8 +49,14 @@ export function controlHandlers(context: ControlContext): NodeControlHandlers {
       await deployments.undeploy(name);
       return {};
     },
-    runSample: async ({ deployment, itemSha256, deadlineMs }, call) =>
-      response(await withDeadline(call, deadlineMs, (within) => runSample(context, deployment, itemSha256, within))),
+    runSample: async ({ deployment, itemSha256, sampleId, deadlineMs }, call) => {
+      const run = (within: CallContext) => runSample(context, deployment, itemSha256, sampleId, within);
+      return response(await withDeadline(call, deadlineMs, run));
+    },
+    setFault: async ({ fault, optionsJson }) => {
+      await context.faults.set(fault, optionsJson);
+      return {};
+    },
   };
 }
 
@@ -86,7 +97,22 @@ function deploySpec(request: DeployRequest): DeploySpec {
     preprocess: parseSpec<PreprocessSpec>('preprocess_json', request.preprocessJson),
     postprocess: parseSpec<PostprocessSpec>('postprocess_json', request.postprocessJson),
     graphOptimization: request.graphOptimization,
+    failure: failurePolicy(request.onHopFailure),
+    fallback: request.fallback.map(({ files, preprocessJson }) => ({
+      files,
+      preprocess: parseSpec<PreprocessSpec>('preprocess_json', preprocessJson),
+    })),
   };
+}
+
+/** @throws TierbedError `invalid` for times below 0 */
+function failurePolicy(policy: PolicyMessage | null): FailurePolicy {
+  if (!policy) return FAIL;
+  const { hopDeadlineMs, backoffMs, maxBackoffMs } = policy;
+  for (const [key, value] of Object.entries({ hopDeadlineMs, backoffMs, maxBackoffMs })) {
+    if (!(value >= 0)) throw new TierbedError('invalid', `on_hop_failure has ${key} ${value}: not a time`);
+  }
+  return { ...policy, action: policy.action.toLowerCase() as FailurePolicy['action'] };
 }
 
 function parseSpec<T extends { readonly kind: string }>(field: string, json: string): T | undefined {
@@ -129,5 +155,8 @@ function hopMessage(hop: HopRecord): Hop {
     loadMs: toMs(hop.loadNs),
     computeMs: toMs(hop.computeNs),
     handoverMs: toMs(hop.handoverNs),
+    failoverMs: toMs(hop.failoverNs),
+    attempts: hop.attempts,
+    fellBack: hop.fellBack,
   };
 }

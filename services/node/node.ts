@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { cacheDir, version } from '../../base/paths.js';
@@ -9,6 +10,7 @@ import { controlHandlers } from './control-handlers.js';
 import { Deployments } from './deployments.js';
 import { checkEngine, ENGINE_NAMES } from './engines/index.js';
 import { describeEnvironment, type NodeEnvironment } from './environment.js';
+import { NodeFaults } from './faults/index.js';
 import { type HttpServer, startHttp } from './http.js';
 import { inferenceHandlers } from './inference-handlers.js';
 import { NodeMetrics } from './metrics.js';
@@ -78,7 +80,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     metrics.workerDied();
     log?.warn({ err: error }, 'the inference thread died');
   };
-  const deployments = new Deployments(store, worker, queue, new NextHops(), { engine, threads });
+  const dataSockets = new Set<Socket>();
+  const onSocket = (socket: Socket): void => {
+    dataSockets.add(socket);
+    socket.once('close', () => dataSockets.delete(socket));
+  };
+  const faults = new NodeFaults({ store, dataSockets });
+  const deployments = new Deployments(store, worker, queue, new NextHops(onSocket), { engine, threads });
   const pipeline = new Pipeline(queue, worker);
   let ready = true;
   const metrics = new NodeMetrics(
@@ -94,6 +102,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const limit = options.maxMessageBytes === undefined ? {} : { maxMessageBytes: options.maxMessageBytes };
   const stop = async (graceMs: number): Promise<void> => {
     ready = false;
+    faults.clear();
     await Promise.all([data?.close(graceMs), control?.close(graceMs)]);
     deployments.close();
     await Promise.all([worker.stop(), http?.close()]);
@@ -104,13 +113,16 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       host,
       port: options.dataPort ?? DEFAULT_PORTS.data,
       services: [inferenceService(inferenceHandlers({ tier, deployments, pipeline, metrics, ready: () => ready }))],
+      onSocket,
       ...limit,
     });
     const addresses = { data: data.address, metrics: http.address };
     control = await startRpcServer({
       host,
       port: options.controlPort ?? DEFAULT_PORTS.control,
-      services: [nodeControlService(controlHandlers({ tier, store, deployments, pipeline, addresses, environment }))],
+      services: [
+        nodeControlService(controlHandlers({ tier, store, deployments, pipeline, addresses, environment, faults })),
+      ],
     });
     log?.info({ ...addresses, control: control.address, engine, threads }, 'node is ready');
     let closing: Promise<void> | undefined;

@@ -2,7 +2,8 @@ import { TierbedError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import type { ModelFile } from '../../operators/variant.js';
 import type { Workload } from '../../workloads/types.js';
-import type { DeployRequest, DeployResponse } from '../rpc/node-control.js';
+import type { DeployRequest, DeployResponse, LocalStage } from '../rpc/node-control.js';
+import { policyMessage } from './failure-policy.js';
 import { chainOf } from './placements.js';
 import type { ChosenWorkload, ResolvedStudy, Strategy } from './resolve.js';
 import type { Testbed } from './runtimes/runtime.js';
@@ -22,6 +23,7 @@ const HASHES_A_CALL = 1000;
  * Sends every file that a node lacks, places the items on the mobile node, and deploys each strategy from its last stage
  * to its first, so that every node finds the next one ready.
  *
+ * @param tiers the nodes to deploy to: all of them, or those that have lost what was deployed on them
  * @throws TierbedError naming the strategy and tier that could not be deployed; `cancelled`
  */
 export async function deploy(
@@ -29,14 +31,17 @@ export async function deploy(
   testbed: Testbed,
   progress: Progress,
   signal: AbortSignal,
+  tiers: readonly TierName[] = TIER_NAMES,
 ): Promise<DeployedStage[]> {
-  for (const tier of TIER_NAMES) await sendModels(study, testbed, tier, progress, signal);
-  for (const workload of study.workloads) await placeItems(workload, testbed, progress, signal);
+  for (const tier of tiers) await sendModels(study, testbed, tier, progress, signal);
+  if (tiers.includes('mobile')) {
+    for (const workload of study.workloads) await placeItems(workload, testbed, progress, signal);
+  }
   const deployed: DeployedStage[] = [];
   progress.start('deploying', study.strategies.length);
   try {
     for (const [i, strategy] of study.strategies.entries()) {
-      deployed.push(...(await deployStrategy(study, strategy, testbed, signal)));
+      deployed.push(...(await deployStrategy(study, strategy, testbed, signal, tiers)));
       progress.update(i + 1, strategy.id);
     }
   } finally {
@@ -52,13 +57,7 @@ async function sendModels(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
-  const files = new Map<string, ModelFile>();
-  for (const { placement, variant } of study.strategies) {
-    for (const hop of chainOf(placement)) {
-      if (hop.tier !== tier || hop.stage === undefined) continue;
-      for (const file of variant.stages[hop.stage]?.files ?? []) files.set(file.sha256, file);
-    }
-  }
+  const files = filesFor(study, tier);
   const { client } = testbed.nodes[tier];
   const missing = await client.missingFiles([...files.keys()], { signal });
   if (missing.length === 0) return;
@@ -71,6 +70,28 @@ async function sendModels(
   } finally {
     progress.stop();
   }
+}
+
+/** Every file that a tier's node needs, by sha256: of its own stages, and of those that it holds in reserve. */
+function filesFor({ file, strategies }: ResolvedStudy, tier: TierName): ReadonlyMap<string, ModelFile> {
+  const files = new Map<string, ModelFile>();
+  for (const { placement, variant } of strategies) {
+    const chain = chainOf(placement);
+    const at = chain.findIndex((hop) => hop.tier === tier);
+    if (at < 0) continue;
+    for (const { stage } of holdsBehind(file.study)
+      ? chain.slice(at)
+      : [chain[at]].filter((hop) => hop !== undefined)) {
+      if (stage === undefined) continue;
+      for (const modelFile of variant.stages[stage]?.files ?? []) files.set(modelFile.sha256, modelFile);
+    }
+  }
+  return files;
+}
+
+/** Whether every node holds the stages behind it too. */
+function holdsBehind({ onHopFailure }: Study): boolean {
+  return onHopFailure.policy === 'fallback';
 }
 
 async function placeItems(
@@ -100,12 +121,14 @@ async function deployStrategy(
   strategy: Strategy,
   testbed: Testbed,
   signal: AbortSignal,
+  tiers: readonly TierName[],
 ): Promise<DeployedStage[]> {
   const { workload } = workloads.find((w) => w.workload.name === strategy.workload) as ChosenWorkload;
   const deployed: DeployedStage[] = [];
   for (const { tier, request } of deployRequests(file.study, strategy, workload, (from, to) =>
     testbed.route(from, to),
   )) {
+    if (!tiers.includes(tier)) continue;
     try {
       const response = await testbed.nodes[tier].client.deploy(request, { signal });
       deployed.push({ strategy: strategy.id, tier, ...response });
@@ -129,23 +152,31 @@ export function deployRequests(
 ): { tier: TierName; request: DeployRequest }[] {
   const chain = chainOf(strategy.placement);
   const decodesAt = study.payload === 'tensor' ? 0 : chain.findIndex(({ stage }) => stage === 0);
+  const stageAt = (i: number): LocalStage => {
+    const stage = chain[i]?.stage;
+    const files = stage === undefined ? [] : (strategy.variant.stages[stage]?.files ?? []);
+    return {
+      files: files.map(({ name, sha256 }) => ({ path: name, sha256 })),
+      preprocessJson: i === decodesAt ? JSON.stringify(workload.preprocess) : '',
+    };
+  };
   return chain
-    .map(({ tier, stage }, i): { tier: TierName; request: DeployRequest } => {
+    .map(({ tier }, i): { tier: TierName; request: DeployRequest } => {
       const next = chain[i + 1];
-      const files = stage === undefined ? [] : (strategy.variant.stages[stage]?.files ?? []);
       return {
         tier,
         request: {
           name: strategy.id,
-          files: files.map(({ name, sha256 }) => ({ path: name, sha256 })),
+          ...stageAt(i),
           sessionMode: strategy.session === 'cold' ? 'COLD' : 'WARM',
           warmupRuns: study.warmupRuns,
           engine: study.tiers[tier].engine,
           threads: study.tiers[tier].threads,
           next: next ? { address: route(tier, next.tier), deployment: strategy.id } : null,
-          preprocessJson: i === decodesAt ? JSON.stringify(workload.preprocess) : '',
           postprocessJson: i === 0 ? JSON.stringify(workload.postprocess) : '',
           graphOptimization: study.graphOptimization,
+          onHopFailure: next ? policyMessage(study, chain.length - 1 - i) : null,
+          fallback: holdsBehind(study) ? chain.slice(i + 1).map((_, j) => stageAt(i + 1 + j)) : [],
         },
       };
     })

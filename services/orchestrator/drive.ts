@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SampleRow } from '../../analysis/columns.js';
 import type { StrategyIdentity } from '../../analysis/summary.js';
-import { messageOf, TierbedError } from '../../base/errors.js';
+import { TierbedError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import type { PlannedSample } from './plan.js';
 import { failedRow, type SampleAnswer, type SampleIdentity, sampleRow } from './row.js';
@@ -26,6 +27,10 @@ export interface DriveOptions {
   readonly record: (row: SampleRow) => Promise<void>;
   /** Says whether the testbed is still whole. @throws TierbedError `unavailable` naming the tier that is lost */
   readonly checkTestbed: () => Promise<void>;
+  /** What was in force at any moment of an interval (Unix ms) that makes samples other than normal; '' for nothing. */
+  readonly faultDuring?: (fromUnixMs: number, toUnixMs: number) => string;
+  /** The least that a sample takes that fails while a fault is in force, in ms: else a plan would be burnt through. */
+  readonly faultyPaceMs?: number;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -39,7 +44,7 @@ const MAX_FAILED_ITEMS_IN_A_ROW = 3;
 
 /**
  * Runs the samples one at a time, each when the one before is recorded (MLPerf's SingleStream). A sample that fails is
- * a row that says why.
+ * a row that says why. While a fault is in force no failure stops the run.
  *
  * @throws TierbedError `cancelled` when `signal` says so: the sample that was running is not recorded, so that a resumed
  *   run runs it again; `unavailable` when a node is lost: the sample that failed by it is recorded; `refused` when
@@ -60,11 +65,11 @@ export async function drive(options: DriveOptions): Promise<void> {
       if (row.status !== 'ok') stopIfCancelled(signal);
       await options.record(row);
       progress.update(sample, strategy.id);
+      if (row.status !== 'ok') await options.checkTestbed();
+      // What fails by a fault that is meant to be says nothing of the testbed.
+      if (row.fault !== '') continue;
       if (row.status === 'ok') failures.reset();
-      else {
-        await options.checkTestbed();
-        failures.add(planned, String(row.error));
-      }
+      else failures.add(planned, String(row.error));
     }
   } finally {
     progress.stop();
@@ -72,12 +77,20 @@ export async function drive(options: DriveOptions): Promise<void> {
 }
 
 async function runOne(options: DriveOptions, identity: SampleIdentity, item: PlacedItem): Promise<SampleRow> {
+  const { faultDuring = () => '', faultyPaceMs = 0, signal } = options;
   const startedAtUnixMs = Date.now();
+  const startedMs = performance.now();
+  let row: SampleRow;
   try {
-    return sampleRow(identity, await options.run(identity.strategy, item, String(identity.sample)));
+    row = sampleRow(identity, await options.run(identity.strategy, item, String(identity.sample)));
   } catch (error) {
-    return failedRow(identity, messageOf(error), startedAtUnixMs);
+    row = failedRow(identity, error, startedAtUnixMs);
+    const restMs = faultyPaceMs - (performance.now() - startedMs);
+    if (restMs > 0 && faultDuring(startedAtUnixMs, Date.now()) !== '') {
+      await sleep(restMs, undefined, { signal }).catch(() => {});
+    }
   }
+  return { ...row, fault: faultDuring(startedAtUnixMs, Date.now()) };
 }
 
 function stopIfCancelled(signal: AbortSignal): void {

@@ -4,14 +4,18 @@ import type { SampleRow } from '../../analysis/columns.js';
 import { readSamples } from '../../analysis/samples-csv.js';
 import { writeSamplesParquet } from '../../analysis/samples-parquet.js';
 import { type StrategyIdentity, type Summary, summarise } from '../../analysis/summary.js';
+import type { LinksAfterwards } from '../../analysis/validity.js';
 import { TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
 import type { Progress } from '../../base/progress.js';
 import { metric } from '../../workloads/metrics/index.js';
+import type { LinkFigure } from '../link/verify.js';
+import { leastOf, physicsToleranceMs } from './crossings.js';
 import { deploy } from './deploy.js';
 import { diskError } from './disk-error.js';
-import { drive } from './drive.js';
+import { type DriveOptions, drive } from './drive.js';
 import { describeRun, type RunEnvironment } from './environment.js';
+import type { FaultBoard } from './faults/fault-board.js';
 import { drawPlan } from './plan.js';
 import { type PlanFile, planFile } from './plan-file.js';
 import { proveLinks } from './prove-links.js';
@@ -23,13 +27,14 @@ import type { Runtime, Testbed } from './runtimes/runtime.js';
 import { assertSame } from './same-study.js';
 import { sampleRunner } from './sample-runner.js';
 import type { StudyFile } from './study.js';
+import { readEvents, StudyEvents } from './study-events.js';
 import { studyAsYaml } from './study-yaml.js';
 import { warmUp } from './warm-up.js';
 
 /** Sees a run from outside while it goes on, e.g. to change its links or to pass on how far it is. */
 export interface RunObserver {
-  /** The testbed is there, until `closed`. */
-  opened?(testbed: Testbed): void;
+  /** The testbed and its faults are there, until `closed`; changes made to its links through it are recorded. */
+  opened?(testbed: Testbed, faults: FaultBoard): void;
   closed?(): void;
   /** A row is on disk: `done` of `total` are. */
   recorded?(row: SampleRow, done: number, total: number): void;
@@ -51,6 +56,9 @@ export interface RunResult {
   /** The results folder. */
   readonly folder: string;
 }
+
+/** A sample that fails while a fault is in force takes at least this long, or the hop's deadline where that is shorter. */
+const FAULTY_PACE_MS = 1_000;
 
 /** environment.json. */
 interface Environment {
@@ -101,27 +109,33 @@ async function measure(
   let recorded = 0;
   try {
     const order = drawPlan(study.rule);
-    recorded = await countRecorded(folder.file('samples'), study, order);
+    let last: SampleRow | undefined;
+    recorded = await countRecorded(folder.file('samples'), study, order, (row) => {
+      last = row;
+    });
     if (recorded === plan.samples) return;
     const testbed = await options.runtime.open(
       { tiers: study.file.study.tiers, links: study.links },
       options.progress,
       options.signal,
     );
-    options.observer?.opened?.(testbed);
+    let events: StudyEvents | undefined;
     try {
+      events = await StudyEvents.open(folder, study, testbed, options.signal);
+      options.observer?.opened?.(events.testbed, events.board);
       await proveLinks(folder, study, testbed, options);
       const deployed = await deploy(study, testbed, options.progress, options.signal);
       await addEnvironment(folder, await describeRun(study, testbed, deployed, options.runtime.name));
       const runner = sampleRunner(testbed, study.file.study.deadlineMs, options.signal);
       const common = { ...runner, strategies: study.strategies, progress: options.progress, signal: options.signal };
       await warmUp({ ...common, runs: study.file.study.warmupRuns, itemOf: (strategy) => firstItem(study, strategy) });
-      await drive({
+      await measureWithEvents(events, last, options.signal, {
         ...common,
         plan: order,
         total: plan.samples,
         items: study.workloads.map(({ items }) => items),
         payload: study.file.study.payload,
+        faultyPaceMs: Math.min(FAULTY_PACE_MS, study.file.study.onHopFailure.hopDeadlineMs),
         record: async (row) => {
           await recorder.record(row);
           options.observer?.recorded?.(row, ++recorded, plan.samples);
@@ -136,6 +150,27 @@ async function measure(
   } finally {
     await recorder.close();
   }
+}
+
+/** Drives the samples while the study's events happen; whatever ends it, all of these are undone. */
+async function measureWithEvents(
+  events: StudyEvents,
+  last: SampleRow | undefined,
+  signal: AbortSignal,
+  options: DriveOptions,
+): Promise<void> {
+  try {
+    await events.begin(last);
+    await drive({
+      ...options,
+      faultDuring: (fromUnixMs, toUnixMs) => events.during(fromUnixMs, toUnixMs),
+      signal: AbortSignal.any([signal, events.signal]),
+    });
+  } catch (error) {
+    await events.end().catch(() => {});
+    throw events.signal.aborted ? events.signal.reason : error;
+  }
+  await events.end();
 }
 
 function firstItem({ workloads }: ResolvedStudy, strategy: StrategyIdentity): ChosenItem {
@@ -174,16 +209,29 @@ async function conclude(
     });
     const metricOf = (workload: string) =>
       metric(study.workloads.find((w) => w.workload.name === workload)?.workload.metric ?? 'none');
-    const { strategies, notes } = await summarise(readSamples(csv), plan.strategies, metricOf);
+    const { events, links, missedAtS } = await readEvents(folder);
+    const proofs = await readProofs(folder);
+    const { notes, ...ofRows } = await summarise(
+      readSamples(csv),
+      plan.strategies,
+      metricOf,
+      {
+        planned: plan.samples,
+        leastMs: leastOf(links),
+        toleranceMs: physicsToleranceMs(proofs.map(({ driver }) => driver?.name)),
+        linksAfterwards: proofs.filter(({ when }) => when === 'after').map(linksAfterwards),
+      },
+      events,
+    );
     const { runs } = (await folder.readJson('environment')) as Environment;
-    const failed = strategies.reduce((sum, s) => sum + s.failed, 0);
     const summary: Summary = {
       study: study.file.study.name,
       startedAt: runs[0]?.time ?? '',
       finishedAt: new Date().toISOString(),
-      samples: { planned: plan.samples, recorded: failed + strategies.reduce((sum, s) => sum + s.n, 0), failed },
-      strategies,
-      notes: [...new Set([...runs.flatMap((run) => run.notes), ...resumedNote(runs), ...notes])],
+      ...ofRows,
+      notes: [
+        ...new Set([...runs.flatMap((run) => run.notes), ...resumedNote(runs), ...missedNote(missedAtS), ...notes]),
+      ],
     };
     await folder.writeJson('summary', summary);
     return summary;
@@ -192,6 +240,35 @@ async function conclude(
   } finally {
     progress.stop();
   }
+}
+
+/** What the validity check reads of links.json. */
+interface Proof {
+  readonly when?: string;
+  readonly ok: boolean;
+  readonly driver?: { readonly name: string };
+  readonly figures: readonly LinkFigure[];
+}
+
+async function readProofs(folder: ResultsFolder): Promise<readonly Proof[]> {
+  return ((await folder.readJson('links')) as { runs: readonly Proof[] } | undefined)?.runs ?? [];
+}
+
+function linksAfterwards({ ok, figures }: Proof): LinksAfterwards {
+  const wrong = figures.filter((figure) => !figure.ok);
+  const beyond = ({ measured, set, tolerance }: LinkFigure): number =>
+    Math.abs(measured - (set ?? measured)) / tolerance;
+  const [worst] = wrong.toSorted((a, b) => beyond(b) - beyond(a));
+  const words = worst
+    ? `${worst.link} ${worst.direction} ${worst.figure} was ${worst.measured.toFixed(3)}, set ${worst.set}`
+    : '';
+  return { ok, wrong: wrong.length, figures: figures.length, worst: words };
+}
+
+function missedNote(missedAtS: readonly number[]): string[] {
+  if (missedAtS.length === 0) return [];
+  const times = missedAtS.map((atS) => `${atS} s`).join(', ');
+  return [`the study was over before what its timeline has at ${times}: give it more items or rounds`];
 }
 
 function resumedNote(runs: Environment['runs']): string[] {

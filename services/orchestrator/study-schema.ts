@@ -1,7 +1,9 @@
 import { OPERATORS } from '../../operators/index.js';
 import { workloadSchema } from '../../workloads/schema.js';
+import { hopFailureSchema } from './failure-policy.js';
 import { PLACEMENT_NAMES } from './placements.js';
 import { TIER_NAMES, tierSchema } from './tiers.js';
+import { timelineSchema } from './timeline-entry.js';
 
 const NAME = '^[A-Za-z0-9][A-Za-z0-9_-]*$';
 
@@ -81,6 +83,8 @@ export const studySchema = {
     warmupRuns: { type: 'integer', minimum: 0, maximum: 10_000 },
     graphOptimization: { type: 'boolean' },
     deadlineMs: { type: 'number', exclusiveMinimum: 0 },
+    onHopFailure: hopFailureSchema,
+    timeline: timelineSchema,
     tiers: {
       type: 'object',
       properties: Object.fromEntries(TIER_NAMES.map((name) => [name, tierSchema])),

@@ -5,8 +5,10 @@ import type { Step } from '../../operators/variant.js';
 import type { WorkloadSpec } from '../../workloads/index.js';
 import type { DirectionSettings, LinkName } from '../link/types.js';
 import { parseCheckedYaml, type YamlPath } from './checked-yaml.js';
+import { type HopFailurePolicy, hopFailureOf } from './failure-policy.js';
 import { studySchema } from './study-schema.js';
 import { loadTiers, TIER_NAMES, type TierName, type TierSettings } from './tiers.js';
+import type { TimelineEntry } from './timeline-entry.js';
 
 export type SessionModeName = 'cold' | 'warm';
 export type Payload = 'encoded' | 'tensor';
@@ -36,6 +38,9 @@ export interface Study {
   readonly warmupRuns: number;
   readonly graphOptimization: boolean;
   readonly deadlineMs: number;
+  readonly onHopFailure: HopFailurePolicy;
+  /** What happens while it is measured. */
+  readonly timeline: readonly TimelineEntry[];
   readonly tiers: Readonly<Record<TierName, TierSettings>>;
 }
 
@@ -54,12 +59,13 @@ const LINK_TOLERANCE: Study['linkTolerance'] = { ms: 1, percent: 3 };
 type StepChoice = string | Readonly<Record<string, Readonly<Record<string, unknown>> | null>>;
 
 /** A study as its file has it. */
-interface StudyChoices extends Partial<Omit<Study, 'recipes' | 'links' | 'linkTolerance' | 'tiers'>> {
+interface StudyChoices extends Partial<Omit<Study, 'recipes' | 'links' | 'linkTolerance' | 'onHopFailure' | 'tiers'>> {
   readonly workloads: Study['workloads'];
   readonly recipes: Readonly<Record<string, readonly StepChoice[]>>;
   readonly placements: readonly string[];
   readonly links: Readonly<Record<LinkName, string | LinkChoice>>;
   readonly linkTolerance?: Partial<Study['linkTolerance']>;
+  readonly onHopFailure?: Partial<HopFailurePolicy>;
   readonly tiers?: Partial<Record<TierName, Partial<TierSettings>>>;
 }
 
@@ -82,6 +88,7 @@ export async function loadStudy(path: string): Promise<StudyFile> {
 export function parseStudy(text: string, path: string): StudyFile {
   const { data, errorAt } = parseCheckedYaml<StudyChoices>(text, path, studySchema);
   const tiers = loadTiers();
+  const deadlineMs = data.deadlineMs ?? 120_000;
   const study: Study = {
     name: data.name ?? nameOf(path),
     seed: data.seed ?? 1,
@@ -96,7 +103,9 @@ export function parseStudy(text: string, path: string): StudyFile {
     rounds: data.rounds ?? 1,
     warmupRuns: data.warmupRuns ?? 3,
     graphOptimization: data.graphOptimization ?? true,
-    deadlineMs: data.deadlineMs ?? 120_000,
+    deadlineMs,
+    onHopFailure: hopFailureOf(data.onHopFailure, deadlineMs),
+    timeline: data.timeline ?? [],
     tiers: Object.fromEntries(TIER_NAMES.map((t) => [t, { ...tiers[t], ...data.tiers?.[t] }])) as Study['tiers'],
   };
   return { path, baseDir: dirname(resolve(path)), study, errorAt };

@@ -50,6 +50,29 @@ export interface DeployRequest {
   readonly preprocessJson: string;
   readonly postprocessJson: string;
   readonly graphOptimization: boolean;
+  readonly onHopFailure: FailurePolicy | null;
+  readonly fallback: readonly LocalStage[];
+}
+
+export type FailureAction = 'FAIL' | 'RETRY' | 'FALLBACK';
+
+export interface FailurePolicy {
+  readonly action: FailureAction;
+  readonly hopDeadlineMs: number;
+  readonly retries: number;
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+  readonly seed: number;
+}
+
+export interface LocalStage {
+  readonly files: readonly ModelFile[];
+  readonly preprocessJson: string;
+}
+
+export interface SetFaultRequest {
+  readonly fault: string;
+  readonly optionsJson: string;
 }
 
 export interface DeployResponse {
@@ -83,6 +106,9 @@ export interface Hop {
   readonly handoverMs: number;
   readonly stage: number;
   readonly ranStage: boolean;
+  readonly failoverMs: number;
+  readonly attempts: number;
+  readonly fellBack: boolean;
 }
 
 export interface RunSampleResponse {
@@ -110,6 +136,7 @@ export const nodeMethods = {
   deploy: plain<DeployRequest, DeployResponse>('Deploy'),
   undeploy: plain<{ readonly name: string }, Empty>('Undeploy'),
   runSample: plain<RunSampleRequest, RunSampleResponse>('RunSample'),
+  setFault: plain<SetFaultRequest, Empty>('SetFault'),
 };
 
 export const putFile = plain<PutFileRequest, { readonly stored: boolean }>('PutFile');
@@ -131,6 +158,7 @@ export function nodeControlService(handlers: NodeControlHandlers): RpcService {
       serveUnary(nodeMethods.deploy, handlers.deploy),
       serveUnary(nodeMethods.undeploy, handlers.undeploy),
       serveUnary(nodeMethods.runSample, handlers.runSample),
+      serveUnary(nodeMethods.setFault, handlers.setFault),
     ],
   };
 }
