@@ -21,6 +21,8 @@ export interface MeasuredRun {
   readonly fromUnixMs: number;
   /** Measured before, in ms. */
   readonly beforeMs: number;
+  /** What the clock of measuring showed at its end; absent when it had none, as of a run that was killed. */
+  readonly untilMs?: number;
 }
 
 /** events.json. */

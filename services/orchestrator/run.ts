@@ -7,7 +7,7 @@ import { type StrategyIdentity, type Summary, summarise } from '../../analysis/s
 import type { LinksAfterwards } from '../../analysis/validity.js';
 import { TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
-import type { Progress } from '../../base/progress.js';
+import { type Progress, silent } from '../../base/progress.js';
 import { metric } from '../../workloads/metrics/index.js';
 import type { LinkFigure } from '../link/verify.js';
 import { leastOf, physicsToleranceMs } from './crossings.js';
@@ -16,6 +16,7 @@ import { diskError } from './disk-error.js';
 import { type DriveOptions, drive } from './drive.js';
 import { describeRun, type RunEnvironment } from './environment.js';
 import type { FaultBoard } from './faults/fault-board.js';
+import { chainOf } from './placements.js';
 import { drawPlan } from './plan.js';
 import { type PlanFile, planFile } from './plan-file.js';
 import { proveLinks } from './prove-links.js';
@@ -56,6 +57,9 @@ export interface RunResult {
   /** The results folder. */
   readonly folder: string;
 }
+
+/** Requests of each strategy to a node that was started again, before its fault is over. */
+const WARM_UP_AGAIN = 2;
 
 /** A sample that fails while a fault is in force takes at least this long, or the hop's deadline where that is shorter. */
 const FAULTY_PACE_MS = 1_000;
@@ -121,16 +125,22 @@ async function measure(
     );
     let events: StudyEvents | undefined;
     try {
-      events = await StudyEvents.open(folder, study, testbed, options.signal);
+      const { progress, signal } = options;
+      const common = { ...sampleRunner(testbed, study.file.study.deadlineMs, signal), signal };
+      const itemOf = (strategy: StrategyIdentity): ChosenItem => firstItem(study, strategy);
+      events = await StudyEvents.open(folder, study, testbed, async (tier) => {
+        await deploy(study, testbed, silent, signal, [tier]);
+        const strategies = study.strategies.filter(({ placement }) => chainOf(placement).some((h) => h.tier === tier));
+        await warmUp({ ...common, strategies, itemOf, runs: WARM_UP_AGAIN, progress: silent });
+      });
       options.observer?.opened?.(events.testbed, events.board);
       await proveLinks(folder, study, testbed, options);
       const deployed = await deploy(study, testbed, options.progress, options.signal);
       await addEnvironment(folder, await describeRun(study, testbed, deployed, options.runtime.name));
-      const runner = sampleRunner(testbed, study.file.study.deadlineMs, options.signal);
-      const common = { ...runner, strategies: study.strategies, progress: options.progress, signal: options.signal };
-      await warmUp({ ...common, runs: study.file.study.warmupRuns, itemOf: (strategy) => firstItem(study, strategy) });
-      await measureWithEvents(events, last, options.signal, {
-        ...common,
+      const { strategies } = study;
+      await warmUp({ ...common, strategies, itemOf, runs: study.file.study.warmupRuns, progress });
+      await measureWithEvents(events, last, signal, {
+        ...{ ...common, strategies, progress },
         plan: order,
         total: plan.samples,
         items: study.workloads.map(({ items }) => items),

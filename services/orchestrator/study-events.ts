@@ -1,7 +1,5 @@
 import type { SampleRow } from '../../analysis/columns.js';
-import { silent } from '../../base/progress.js';
 import type { LinkSettings } from '../link/types.js';
-import { deploy } from './deploy.js';
 import { EventLog, type EventsFile, type MeasuredRun } from './event-log.js';
 import { FaultBoard } from './faults/fault-board.js';
 import { LinkLayers } from './link-layers.js';
@@ -35,7 +33,7 @@ export class StudyEvents {
     study: ResolvedStudy,
     testbed: Testbed,
     before: EventsFile,
-    signal: AbortSignal,
+    redeploy: (tier: TierName) => Promise<void>,
   ) {
     this.#folder = folder;
     this.#before = before;
@@ -48,10 +46,11 @@ export class StudyEvents {
       return over;
     });
     this.testbed = withLinks(testbed, this.#links);
-    const redeploy = async (tier: TierName): Promise<void> => {
-      if (!this.#ending) await deploy(study, testbed, silent, signal, [tier]);
+    const context = {
+      ...{ testbed: this.testbed, links: this.#links, seed: study.file.study.seed },
+      // A node that nothing is asked of any more needs no deployments.
+      redeploy: async (tier: TierName) => (this.#ending ? undefined : redeploy(tier)),
     };
-    const context = { testbed: this.testbed, links: this.#links, redeploy, seed: study.file.study.seed };
     this.board = new FaultBoard(context, this.log);
     this.board.onProblem = (problem) => this.#failing.abort(problem);
     this.#timeline = new Timeline(study.timeline, this.board, this.#links, this.#clock);
@@ -60,15 +59,16 @@ export class StudyEvents {
   /**
    * Gets ready; nothing happens before `begin`.
    *
+   * @param redeploy makes a node that was started again as it was before
    * @throws TierbedError when an event of the timeline cannot happen on this testbed
    */
   static async open(
     folder: ResultsFolder,
     study: ResolvedStudy,
     testbed: Testbed,
-    signal: AbortSignal,
+    redeploy: (tier: TierName) => Promise<void>,
   ): Promise<StudyEvents> {
-    const day = new StudyEvents(folder, study, testbed, await readEvents(folder), signal);
+    const day = new StudyEvents(folder, study, testbed, await readEvents(folder), redeploy);
     await day.#timeline.check();
     return day;
   }
@@ -101,6 +101,7 @@ export class StudyEvents {
   /** Measuring is over, or was stopped: undoes all that is in force. @throws what could not be undone */
   async end(): Promise<void> {
     this.#ending = true;
+    if (this.#run) this.#run = { ...this.#run, untilMs: Math.round(this.#clock.nowMs()) };
     try {
       this.#missed = await this.#timeline.stop();
       await this.board.stopAll(true);
@@ -147,6 +148,7 @@ function ended(before: EventsFile, measuredMs: number): EventsFile {
 function measuredMs({ runs, events }: EventsFile, last: SampleRow | undefined): number {
   const run = runs.at(-1);
   if (!run) return 0;
+  if (run.untilMs !== undefined) return run.untilMs;
   const times = [
     Number(last?.startedAtUnixMs ?? 0) + Number(last?.endToEndMs ?? 0),
     ...events.flatMap(({ fromUnixMs, toUnixMs }) => [fromUnixMs, toUnixMs ?? 0]),

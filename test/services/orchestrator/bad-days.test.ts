@@ -70,14 +70,16 @@ function assertWhole({ summary, rows }: Ran): void {
   const counted = summary.strategies.reduce((sum, s) => sum + s.n + s.failed, 0);
   assert.equal(counted, normal.length, 'no sample under a fault counts as normal, and every other one does');
   assert.equal(summary.samples.underFault, rows.length - normal.length);
-  assert.ok(normal.every((row) => row.status === 'ok' && row.way === 'direct' && row.attempts === 0));
+  for (const row of normal) {
+    assert.deepEqual([row.status, row.error, row.way, row.attempts], ['ok', '', 'direct', 0], `sample ${row.sample}`);
+  }
   assert.deepEqual(summary.validity, { valid: true, reasons: [] });
 }
 
 const KILL = [{ atS: 0.4, fault: 'node-kill', tier: 'edge', forS: 1 }];
 
 test('edge dies and nothing is done about it: samples fail while it is away, and no others', { skip }, async () => {
-  const run = await ran({ rounds: 90, timeline: KILL, onHopFailure: { policy: 'fail', hopDeadlineMs: 200 } });
+  const run = await ran({ rounds: 90, timeline: KILL, onHopFailure: { policy: 'fail', hopDeadlineMs: 1_000 } });
   assertWhole(run);
   const [fault] = run.summary.faults;
   assert.equal(fault?.name, 'node-kill edge');
@@ -93,7 +95,7 @@ test('edge dies and nothing is done about it: samples fail while it is away, and
 });
 
 test('edge dies and is asked again until it is back: no sample fails, and answers say so', { skip }, async () => {
-  const policy = { policy: 'retry', hopDeadlineMs: 500, retries: 50, backoffMs: 20, maxBackoffMs: 100 };
+  const policy = { policy: 'retry', hopDeadlineMs: 1_000, retries: 50, backoffMs: 20, maxBackoffMs: 100 };
   const run = await ran({ rounds: 60, timeline: KILL, onHopFailure: policy });
   assertWhole(run);
   assert.ok(run.rows.every((row) => row.status === 'ok'));
@@ -108,14 +110,22 @@ test('edge dies and is asked again until it is back: no sample fails, and answer
 });
 
 test('edge and cloud die and the node before them runs their stages: the same bytes', { skip }, async () => {
-  const run = await ran({
-    ...{ recipes: TINY_RECIPES, placements: ['edge', 'mobile-edge', 'edge-cloud', 'mobile-edge-cloud'], rounds: 16 },
-    timeline: [
-      { atS: 0.4, fault: 'node-kill', tier: 'edge', forS: 0.7 },
-      { atS: 2.5, fault: 'node-pause', tier: 'cloud', forS: 1 },
-    ],
-    onHopFailure: { policy: 'fallback', hopDeadlineMs: 200 },
-  });
+  const changes = {
+    ...{ recipes: TINY_RECIPES, placements: ['edge', 'mobile-edge', 'edge-cloud', 'mobile-edge-cloud'], rounds: 20 },
+    ...{ timeline: [{ atS: 0.4, fault: 'node-kill', tier: 'edge', forS: 0.7 }] },
+    ...{ onHopFailure: { policy: 'fallback', hopDeadlineMs: 700 } },
+  };
+  const observer: RunObserver = {
+    opened(_testbed, faults) {
+      let paused = false;
+      observer.recorded = (row, n) => {
+        if (paused || row.fault !== '' || n < 80) return;
+        paused = true;
+        void faults.start({ fault: 'node-pause', options: { tier: 'cloud' }, forS: 3 });
+      };
+    },
+  };
+  const run = await ran(changes, { observer });
   assertWhole(run);
   assert.ok(run.rows.every((row) => row.status === 'ok'));
   for (const item of ['0.png', '1.png']) {
@@ -134,7 +144,7 @@ test('edge and cloud die and the node before them runs their stages: the same by
   assert.ok(atEdge.length > 0);
   for (const row of atEdge) {
     assert.ok((row.hop1UpBytes as number) > 0 && row.hop2UpBytes === 0, `sample ${row.sample}`);
-    assert.ok((row.failoverMs as number) >= 195 && (row.failoverMs as number) < 5_000);
+    assert.ok((row.failoverMs as number) >= 695 && (row.failoverMs as number) < 5_000);
   }
   const stages = fellBack.find((row) => row.placement === 'mobile-edge-cloud');
   assert.ok([0, 1, 2].every((stage) => typeof stages?.[`stage${stage}ComputeMs`] === 'number'));
@@ -143,7 +153,7 @@ test('edge and cloud die and the node before them runs their stages: the same by
 test('cold sessions fall back to cold sessions', { skip }, async () => {
   const run = await ran({
     ...{ rounds: 40, sessions: ['cold'], timeline: [{ atS: 0.3, fault: 'node-kill', tier: 'edge', forS: 0.5 }] },
-    onHopFailure: { policy: 'fallback', hopDeadlineMs: 200 },
+    onHopFailure: { policy: 'fallback', hopDeadlineMs: 700 },
   });
   assertWhole(run);
   const fellBack = run.rows.filter((row) => row.way === 'fallback');
@@ -153,7 +163,7 @@ test('cold sessions fall back to cold sessions', { skip }, async () => {
 test('mobile itself dies and comes back', { skip }, async () => {
   const run = await ran({
     ...{ rounds: 60, timeline: [{ atS: 0.3, fault: 'node-kill', tier: 'mobile', forS: 0.5 }] },
-    onHopFailure: { policy: 'fail', hopDeadlineMs: 200 },
+    onHopFailure: { policy: 'fail', hopDeadlineMs: 1_000 },
   });
   assertWhole(run);
   assert.ok((run.summary.faults[0]?.failed ?? 0) > 0);
@@ -190,15 +200,15 @@ test('a run that is stopped in the middle of a timeline goes on in the middle of
     rounds: 60,
     timeline: [
       { atS: 0.2, link: 'mobile-edge', set: { delayMs: 40 } },
-      { atS: 0.5, fault: 'node-kill', tier: 'edge', forS: 1.2 },
-      { atS: 2.2, link: 'mobile-edge', restore: true },
+      { atS: 0.5, fault: 'node-kill', tier: 'edge', forS: 5 },
+      { atS: 6, link: 'mobile-edge', restore: true },
     ],
-    onHopFailure: { policy: 'fail', hopDeadlineMs: 150 },
+    onHopFailure: { policy: 'fail', hopDeadlineMs: 800 },
   };
   const stop = new AbortController();
   const observer: RunObserver = {
     recorded(row) {
-      if (String(row.fault).includes('node-kill') && row.status === 'failed') stop.abort();
+      if (String(row.fault).includes('node-kill')) stop.abort();
     },
   };
   await assert.rejects(ran(changes, { observer, signal: stop.signal }), { kind: 'cancelled' });
@@ -224,11 +234,8 @@ test('faults that a user starts count too, and so does a link that is set from o
   const observer: RunObserver = {
     opened(testbed, faults) {
       observer.recorded = (_row, n) => {
-        if (n === 20) done.push(faults.start({ fault: 'clock-step', options: { tier: 'edge', ms: 30 }, forS: 0.3 }));
-        if (n === 60) {
-          const [link] = testbed.links.addresses.size > 0 ? [SLOW] : [];
-          if (link) done.push(testbed.links.set(link));
-        }
+        if (n === 10) done.push(faults.start({ fault: 'clock-step', options: { tier: 'edge', ms: 30 }, forS: 0.3 }));
+        if (n === 100) done.push(testbed.links.set(SLOW));
       };
     },
   };
