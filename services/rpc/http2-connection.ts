@@ -9,6 +9,8 @@ import { unreachable } from './status.js';
 
 const CONNECT_TIMEOUT_MS = 20_000;
 const RETRY_MS = 100;
+/** How long a connection that was replaced may still show that it lives. */
+const REPLACED_GRACE_MS = 5_000;
 
 /**
  * One HTTP/2 connection to one peer, opened when it is first needed and again when it was lost, its windows opened to
@@ -95,7 +97,10 @@ export class Http2Connection {
           return;
         }
         this.#session = other;
-        old.destroy();
+        // What still runs on the old one is not lost, should it be alive after all.
+        const alive = (await Promise.race([pong, sleep(REPLACED_GRACE_MS, true, { ref: false })])) === false;
+        if (alive) old.close();
+        else old.destroy();
       })
       .catch(() => {})
       .finally(() => {

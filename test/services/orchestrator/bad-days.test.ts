@@ -100,7 +100,7 @@ function after10(spec: FaultSpec): RunObserver {
 const kill = (tier: string): RunObserver => after10({ fault: 'node-kill', options: { tier }, forS: 0.7 });
 
 test('edge dies and nothing is done about it: samples fail while it is away, and no others', { skip }, async () => {
-  const policy = { policy: 'fail', hopDeadlineMs: 1_000 };
+  const policy = { policy: 'fail', hopDeadlineMs: 20_000 };
   const run = await ran({ rounds: 90, onHopFailure: policy }, { observer: kill('edge') });
   assertWhole(run);
   const [fault] = run.summary.faults;
@@ -117,7 +117,7 @@ test('edge dies and nothing is done about it: samples fail while it is away, and
 });
 
 test('edge dies and is asked again until it is back: no sample fails, and answers say so', { skip }, async () => {
-  const policy = { policy: 'retry', hopDeadlineMs: 1_000, retries: 100, backoffMs: 20, maxBackoffMs: 500 };
+  const policy = { policy: 'retry', hopDeadlineMs: 20_000, retries: 100, backoffMs: 20, maxBackoffMs: 500 };
   const run = await ran({ rounds: 60, onHopFailure: policy }, { observer: kill('edge') });
   assertWhole(run);
   assert.ok(run.rows.every((row) => row.status === 'ok'));
@@ -134,7 +134,7 @@ test('edge dies and is asked again until it is back: no sample fails, and answer
 test('edge and cloud die and the node before them runs their stages: the same bytes', { skip }, async () => {
   const changes = {
     ...{ recipes: TINY_RECIPES, placements: ['edge', 'mobile-edge', 'edge-cloud', 'mobile-edge-cloud'], rounds: 60 },
-    onHopFailure: { policy: 'fallback', hopDeadlineMs: 700 },
+    onHopFailure: { policy: 'fallback', hopDeadlineMs: 2_500 },
   };
   const observer: RunObserver = {
     opened(_testbed, faults) {
@@ -143,7 +143,7 @@ test('edge and cloud die and the node before them runs their stages: the same by
         if (n === 10) void faults.start({ fault: 'node-kill', options: { tier: 'edge' }, forS: 0.7 });
         if (paused || row.fault !== '' || n < 60) return;
         paused = true;
-        void faults.start({ fault: 'node-pause', options: { tier: 'cloud' }, forS: 3 });
+        void faults.start({ fault: 'node-pause', options: { tier: 'cloud' }, forS: 8 });
       };
     },
   };
@@ -166,14 +166,14 @@ test('edge and cloud die and the node before them runs their stages: the same by
   assert.ok(atEdge.length > 0);
   for (const row of atEdge) {
     assert.ok((row.hop1UpBytes as number) > 0 && row.hop2UpBytes === 0, `sample ${row.sample}`);
-    assert.ok((row.failoverMs as number) >= 695 && (row.failoverMs as number) < 5_000);
+    assert.ok((row.failoverMs as number) >= 2_490);
   }
   const stages = fellBack.find((row) => row.placement === 'mobile-edge-cloud');
   assert.ok([0, 1, 2].every((stage) => typeof stages?.[`stage${stage}ComputeMs`] === 'number'));
 });
 
 test('cold sessions fall back to cold sessions', { skip }, async () => {
-  const policy = { policy: 'fallback', hopDeadlineMs: 700 };
+  const policy = { policy: 'fallback', hopDeadlineMs: 20_000 };
   const changes = { rounds: 100, sessions: ['cold'], onHopFailure: policy };
   const run = await ran(changes, { observer: kill('edge') });
   assertWhole(run);
@@ -221,7 +221,7 @@ test('a run that is stopped in the middle of a timeline goes on in the middle of
       { atS: 0.5, fault: 'node-kill', tier: 'edge', forS: 5 },
       { atS: 6, link: 'mobile-edge', restore: true },
     ],
-    onHopFailure: { policy: 'fail', hopDeadlineMs: 800 },
+    onHopFailure: { policy: 'fail', hopDeadlineMs: 20_000 },
   };
   const stop = new AbortController();
   const observer: RunObserver = {
