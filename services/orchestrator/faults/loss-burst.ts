@@ -1,3 +1,4 @@
+import { TierbedError } from '../../../base/errors.js';
 import type { Direction, LinkName, LinkSettings } from '../../link/types.js';
 import { directionOption, type Fault, type FaultOptions, linkOption, optionsSchema } from './fault.js';
 
@@ -16,6 +17,13 @@ export const lossBurst: Fault = {
   target: ({ link, direction }) => (isOneWay(direction) ? `${link} ${direction}` : String(link)),
   claims: ({ link, direction }) =>
     isOneWay(direction) ? [`link/${link}/loss/${direction}`] : [`link/${link}/loss/up`, `link/${link}/loss/down`],
+  async check({ testbed }) {
+    const { driver }: { readonly driver?: { readonly name: string } } = testbed.links as object;
+    if (driver?.name !== 'proxy') return;
+    throw new TierbedError('refused', 'the links of this testbed are relayed as streams, which cannot lose packets', {
+      fix: 'Use --runtime docker.',
+    });
+  },
   start: ({ links }, options) => links.add(options.link as LinkName, (settings) => lossy(settings, options)),
 };
 
