@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import type { Part } from './columns.js';
+import type { FaultSummary } from './fault-summary.js';
 import type { StrategySummary, Summary } from './summary.js';
 
 /** Parts by where the time went, as the table's columns show it. */
@@ -7,13 +8,13 @@ const GROUPS: Readonly<Record<'load' | 'compute' | 'link' | 'other', readonly Pa
   load: ['load'],
   compute: ['compute'],
   link: ['hop1Up', 'hop1Down', 'hop2Up', 'hop2Down'],
-  other: ['preprocess', 'queue', 'serialise', 'deserialise', 'handover', 'postprocess', 'other'],
+  other: ['preprocess', 'queue', 'serialise', 'deserialise', 'handover', 'failover', 'postprocess', 'other'],
 };
 
 /** One row a strategy: fastest first within each workload and session mode, the fastest of each marked. */
 export function summaryTable(summary: Summary): string {
   const ordered = summary.strategies.toSorted(byWorkloadSessionLatency);
-  const fastest = new Set(groupsOf(ordered).map(([first]) => first?.id));
+  const fastest = new Set(summary.validity.valid ? groupsOf(ordered).map(([first]) => first?.id) : []);
   const severalWorkloads = new Set(ordered.map((s) => s.workload)).size > 1;
   const metrics = [...new Set(ordered.map((s) => s.accuracy.metric))];
   const table = new Table({
@@ -42,19 +43,44 @@ export function summaryTable(summary: Summary): string {
       formatShare(s.accuracy.value),
     ]);
   }
-  return `${table}\n* the fastest in the median. load, compute, link and other (decoding, queues, messages...) are mean ms: the mean latency`;
+  const star = summary.validity.valid ? '* the fastest in the median. ' : 'INVALID: not to be used. ';
+  return `${table}\n${star}load, compute, link and other (decoding, queues, messages...) are mean ms: the mean latency`;
 }
 
 /** What the table says, in a few plain sentences. */
 export function summaryWords(summary: Summary): string[] {
   const groups = groupsOf(summary.strategies.filter((s) => s.n > 0).toSorted(byWorkloadSessionLatency));
-  const words = groups.map(fastestInWords);
+  const { valid } = summary.validity;
+  const words = valid ? groups.map(fastestInWords) : invalidInWords(summary);
   const cold = groups.find(([first]) => first?.session === 'cold');
-  if (cold) words.push(loadInWords(cold));
-  const { planned, recorded, failed } = summary.samples;
+  if (cold && valid) words.push(loadInWords(cold));
+  words.push(...summary.faults.map(faultInWords));
+  const { planned, recorded, failed, underFault } = summary.samples;
+  if (underFault > 0) {
+    words.push(`${underFault} of ${recorded} samples ran while a fault was in force; the table is of the others.`);
+  }
   if (failed > 0) words.push(`${failed} of ${recorded} samples failed; samples.csv has the reason of each.`);
   if (recorded < planned) words.push(`${recorded} of the plan's ${planned} samples are recorded.`);
   return words;
+}
+
+/** An invalid study says so, why and what to do, and nothing that could be taken for a result. */
+function invalidInWords({ validity }: Summary): string[] {
+  return [
+    'INVALID: the figures of this study cannot be trusted, and no strategy can be named the fastest by them.',
+    ...validity.reasons.flatMap(({ code, message, fix }) => [`  INVALID (${code}): ${message}.`, `    ${fix}`]),
+  ];
+}
+
+function faultInWords(fault: FaultSummary): string {
+  const { name, atS, lastedS, samples, failed, retried, fellBack, wrong, impossible, p50Ms } = fault;
+  const counts = Object.entries({ failed, retried, 'fell back': fellBack, wrong, impossible })
+    .filter(([, count]) => count > 0)
+    .map(([what, count]) => `${count} ${what}`);
+  const lasted = lastedS === null ? '' : ` for ${lastedS.toFixed(1)} s`;
+  const latency = p50Ms === null ? 'none answered' : `${formatMs(p50Ms)} ms in the median`;
+  const details = samples > 0 ? `: ${[...counts, latency].join(', ')}` : '';
+  return `At ${atS.toFixed(1)} s ${name}${lasted}: ${samples} samples${details}.`;
 }
 
 function fastestInWords(group: readonly StrategySummary[]): string {

@@ -1,8 +1,10 @@
 import { BYTE_COUNTS, type ByteCount, PARTS, type Part, type SampleRow } from './columns.js';
+import { type FaultInterval, type FaultSummary, FaultTally } from './fault-summary.js';
 import { NumberList } from './number-list.js';
 import { medianInterval95 } from './stats/median-interval.js';
 import { mean, standardDeviation } from './stats/moments.js';
 import { quantileOfSorted } from './stats/quantile.js';
+import { type Validity, ValidityCheck, type ValidityOptions } from './validity.js';
 
 /** What a strategy is: a variant of a workload, the tiers its stages sit on, and how sessions are made. */
 export interface StrategyIdentity {
@@ -26,8 +28,9 @@ export interface LatencyMs {
 
 /** One entry of summary.json's `strategies`. */
 export interface StrategySummary extends StrategyIdentity {
-  /** Samples that succeeded: those behind every figure. */
+  /** Samples that succeeded, without a fault in force: those behind every figure. */
   readonly n: number;
+  /** Those that failed, without a fault in force. */
   readonly failed: number;
   readonly latencyMs: LatencyMs;
   /** Means, so that they add up to `latencyMs.mean`; null when no sample succeeded. */
@@ -42,8 +45,17 @@ export interface Summary {
   readonly study: string;
   readonly startedAt: string;
   readonly finishedAt: string;
-  readonly samples: { readonly planned: number; readonly recorded: number; readonly failed: number };
+  readonly samples: {
+    readonly planned: number;
+    readonly recorded: number;
+    readonly failed: number;
+    /** Of those recorded, those during which a fault or a change of the timeline was in force: in no figure of a strategy. */
+    readonly underFault: number;
+  };
+  readonly validity: Validity;
   readonly strategies: readonly StrategySummary[];
+  /** What each fault and each change of the timeline did to the samples, in the order in which they came. */
+  readonly faults: readonly FaultSummary[];
   /** What a reader must know before trusting the figures. */
   readonly notes: readonly string[];
 }
@@ -61,27 +73,54 @@ const OTHER_MS = 0.3;
 /**
  * Summarises samples strategy by strategy, in the strategies' order. Takes rows as a stream; keeps 24 bytes a sample.
  *
+ * Samples during which a fault was in force count for that fault, and for no strategy.
+ *
  * @param metricOf the metric of a workload
+ * @param faults what was in force, and when
  * @returns the summaries, and a note when the `other` part of some is too large to trust the parts
  */
 export async function summarise(
   rows: AsyncIterable<SampleRow>,
   strategies: readonly StrategyIdentity[],
   metricOf: (workload: string) => AccuracyOf,
-): Promise<{ strategies: StrategySummary[]; notes: string[] }> {
+  validityOptions: ValidityOptions,
+  faults: readonly FaultInterval[] = [],
+): Promise<SummaryOfRows> {
+  const validity = new ValidityCheck(validityOptions);
+  const faultTally = new FaultTally(faults);
+  let recorded = 0;
+  let failed = 0;
+  let underFault = 0;
   const items = new Map<string, number>();
   const tallies = new Map(
     strategies.map((strategy) => [strategy.id, new Tally(strategy, metricOf(strategy.workload))]),
   );
   for await (const row of rows) {
+    recorded++;
+    if (row.status !== 'ok') failed++;
+    const impossible = validity.add(row).length > 0;
+    if (row.fault !== '') {
+      underFault++;
+      faultTally.add(row, impossible);
+      continue;
+    }
     const item = String(row.item);
     const index = items.get(item) ?? items.size;
     items.set(item, index);
     tallies.get(String(row.strategy))?.add(row, index);
   }
   const done = [...tallies.values()].map((tally) => tally.summary());
-  return { strategies: done.map(({ summary }) => summary), notes: unnamedNotes(done) };
+  return {
+    strategies: done.map(({ summary }) => summary),
+    faults: faultTally.result(),
+    validity: validity.result(),
+    samples: { planned: validityOptions.planned, recorded, failed, underFault },
+    notes: unnamedNotes(done),
+  };
 }
+
+/** What rows alone say of a study. */
+export type SummaryOfRows = Pick<Summary, 'strategies' | 'faults' | 'validity' | 'samples'> & { notes: string[] };
 
 /** One note on all strategies whose `other` is above its bound, with the worst of them. */
 function unnamedNotes(done: readonly Tallied[]): string[] {

@@ -57,7 +57,7 @@ async function setLink(settings: Settings, direction: 'up' | 'down' | 'both' = '
 
 function ping(count: number, intervalS: number): Promise<string> {
   // ping ends with 1 when something was lost.
-  return testbed.tool('mobile', ['sh', '-c', `ping -n -c ${count} -i ${intervalS} -W 2 edge || true`]);
+  return testbed.tool('mobile', ['sh', '-c', `ping -n -U -c ${count} -i ${intervalS} -W 2 edge || true`]);
 }
 
 async function iperf(rateMbps: number, delayMs: number, reverse: boolean): Promise<number> {

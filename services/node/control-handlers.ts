@@ -1,11 +1,13 @@
 import { messageOf, TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
 import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
+import type { CallContext } from '../rpc/method.js';
 import type {
   CalibrateRequest,
   DeployRequest,
   Hop,
   NodeControlHandlers,
+  FailurePolicy as PolicyMessage,
   PutFileRequest,
   RunSampleResponse,
 } from '../rpc/node-control.js';
@@ -14,6 +16,8 @@ import { toMs } from './clock.js';
 import { withDeadline } from './deadline.js';
 import type { DeploySpec } from './deployments.js';
 import type { NodeEnvironment } from './environment.js';
+import { FAIL, type FailurePolicy } from './failure-policy.js';
+import type { NodeFaults } from './faults/index.js';
 import type { HopRecord } from './hops.js';
 import { runSample, type Sample, type SampleContext } from './sample.js';
 
@@ -24,6 +28,7 @@ export interface ControlContext extends SampleContext {
   environment(): Promise<NodeEnvironment>;
   /** Runs the calibration job when the inference thread is free. */
   calibrate(order: CalibrationOrder): Promise<{ readonly tookMs: readonly number[] }>;
+  readonly faults: NodeFaults;
 }
 
 /** The calls of proto/testbed.proto. */
@@ -50,8 +55,14 @@ export function controlHandlers(context: ControlContext): NodeControlHandlers {
       return {};
     },
     calibrate: (request) => context.calibrate(checkedOrder(request)),
-    runSample: async ({ deployment, itemSha256, deadlineMs }, call) =>
-      response(await withDeadline(call, deadlineMs, (within) => runSample(context, deployment, itemSha256, within))),
+    runSample: async ({ deployment, itemSha256, sampleId, deadlineMs }, call) => {
+      const run = (within: CallContext) => runSample(context, deployment, itemSha256, sampleId, within);
+      return response(await withDeadline(call, deadlineMs, run));
+    },
+    setFault: async ({ fault, optionsJson }) => {
+      await context.faults.set(fault, optionsJson);
+      return {};
+    },
   };
 }
 
@@ -92,6 +103,11 @@ function deploySpec(request: DeployRequest): DeploySpec {
     preprocess: parseSpec<PreprocessSpec>('preprocess_json', request.preprocessJson),
     postprocess: parseSpec<PostprocessSpec>('postprocess_json', request.postprocessJson),
     graphOptimization: request.graphOptimization,
+    failure: failurePolicy(request.onHopFailure),
+    fallback: request.fallback.map(({ files, preprocessJson }) => ({
+      files,
+      preprocess: parseSpec<PreprocessSpec>('preprocess_json', preprocessJson),
+    })),
   };
 }
 
@@ -104,6 +120,16 @@ function checkedOrder({ jobs, withinMs }: CalibrateRequest): CalibrationOrder {
   throw new TierbedError('invalid', `a calibration of ${jobs} jobs within ${withinMs} ms`, {
     fix: `Ask for at least 1 job, within ${MAX_CALIBRATION_MS} ms at most.`,
   });
+}
+
+/** @throws TierbedError `invalid` for times below 0 */
+function failurePolicy(policy: PolicyMessage | null): FailurePolicy {
+  if (!policy) return FAIL;
+  const { hopDeadlineMs, backoffMs, maxBackoffMs } = policy;
+  for (const [key, value] of Object.entries({ hopDeadlineMs, backoffMs, maxBackoffMs })) {
+    if (!(value >= 0)) throw new TierbedError('invalid', `on_hop_failure has ${key} ${value}: not a time`);
+  }
+  return { ...policy, action: policy.action.toLowerCase() as FailurePolicy['action'] };
 }
 
 function parseSpec<T extends { readonly kind: string }>(field: string, json: string): T | undefined {
@@ -146,5 +172,8 @@ function hopMessage(hop: HopRecord): Hop {
     loadMs: toMs(hop.loadNs),
     computeMs: toMs(hop.computeNs),
     handoverMs: toMs(hop.handoverNs),
+    failoverMs: toMs(hop.failoverNs),
+    attempts: hop.attempts,
+    fellBack: hop.fellBack,
   };
 }

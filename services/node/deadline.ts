@@ -11,10 +11,11 @@ export async function withDeadline<T>(
   call: CallContext,
   ms: number,
   run: (call: CallContext) => Promise<T>,
+  message = `the deadline of ${ms} ms passed`,
 ): Promise<T> {
   if (!(ms > 0)) return run(call);
   const own = new AbortController();
-  const passed = new TierbedError('timeout', `the deadline of ${ms} ms passed`);
+  const passed = new TierbedError('timeout', message);
   const timer = setTimeout(() => own.abort(passed), Math.min(ms, MAX_TIMER_MS));
   try {
     return await run({

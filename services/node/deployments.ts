@@ -3,6 +3,7 @@ import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
 import type { ThreadChoice } from './cgroup.js';
 import { toMs } from './clock.js';
 import type { TensorInfo } from './engine.js';
+import type { FailurePolicy } from './failure-policy.js';
 import type { NextHops, NextStage } from './next-hops.js';
 import type { WorkQueue } from './queue.js';
 import { Sessions, sessionSpec } from './sessions.js';
@@ -27,6 +28,16 @@ export interface DeploySpec {
   readonly preprocess?: PreprocessSpec | undefined;
   readonly postprocess?: PostprocessSpec | undefined;
   readonly graphOptimization: boolean;
+  /** What is done when the next stage's node does not answer: nothing when absent. */
+  readonly failure?: FailurePolicy | undefined;
+  /** The stages behind this node, held in reserve for a policy that runs them here. */
+  readonly fallback?: readonly LocalStageSpec[];
+}
+
+/** A stage held in reserve. */
+export interface LocalStageSpec {
+  readonly files: readonly StoredModelFile[];
+  readonly preprocess?: PreprocessSpec | undefined;
 }
 
 /** What deploying took and chose. */
@@ -43,6 +54,14 @@ export interface Deployment {
   readonly spec: DeploySpec;
   readonly stage: DeployedStage | undefined;
   readonly next: NextStage | undefined;
+  /** The stages behind this node, in order; empty unless they are held here. */
+  readonly fallback: readonly RunnableStage[];
+}
+
+/** What is run on a node's processor: a stage, with what makes its input of an encoded item. */
+export interface RunnableStage {
+  readonly stage: DeployedStage | undefined;
+  readonly preprocess: PreprocessSpec | undefined;
 }
 
 export interface DeployedStage {
@@ -170,24 +189,34 @@ export class Deployments {
     if (!hasModel && !spec.next) {
       throw new TierbedError('invalid', `deployment "${spec.name}" has neither a model nor a next stage`);
     }
-    const { preprocess } = spec;
-    if (preprocess) await this.#queue.run(() => this.#worker.call('prepare', preprocess), { unbounded: true });
     const engine = spec.engine || this.#defaults.engine;
     const { threads, reason } =
       spec.threads > 0 ? { threads: spec.threads, reason: 'set for the deployment' } : this.#defaults.threads();
-    const report = { engine, threads, threadsReason: reason, loadMs: 0, warmupMs: 0 };
+    const opened: DeployedStage[] = [];
     const next = spec.next && (await this.#hops.acquire(spec.next));
-    if (!hasModel) return { deployment: { spec, stage: undefined, next }, report };
     try {
-      const modelPath = spec.modelPath ?? (await this.#store.materialise(spec.files));
-      const session = sessionSpec({ modelPath, engine, threads, graphOptimization: spec.graphOptimization });
-      const { stage, loadNs, warmupNs } = await this.#open(spec, session);
-      return {
-        deployment: { spec, stage, next },
-        report: { ...report, loadMs: toMs(loadNs), warmupMs: toMs(warmupNs) },
+      let loadNs = 0;
+      let warmupNs = 0;
+      const open = async (part: LocalStageSpec, modelPath?: string): Promise<RunnableStage> => {
+        const { preprocess } = part;
+        if (preprocess) await this.#queue.run(() => this.#worker.call('prepare', preprocess), { unbounded: true });
+        if (modelPath === undefined && part.files.length === 0) return { stage: undefined, preprocess };
+        const path = modelPath ?? (await this.#store.materialise(part.files));
+        const { graphOptimization } = spec;
+        const made = await this.#open(spec, sessionSpec({ modelPath: path, engine, threads, graphOptimization }));
+        opened.push(made.stage);
+        loadNs += made.loadNs;
+        warmupNs += made.warmupNs;
+        return { stage: made.stage, preprocess };
       };
+      const { stage } = await open(spec, spec.modelPath);
+      const report = { engine, threads, threadsReason: reason, loadMs: toMs(loadNs), warmupMs: toMs(warmupNs) };
+      const fallback: RunnableStage[] = [];
+      for (const part of spec.fallback ?? []) fallback.push(await open(part));
+      return { deployment: { spec, stage, next, fallback }, report };
     } catch (error) {
       next?.release();
+      await this.#letGo(spec, opened);
       throw prefixed(`deployment "${spec.name}"`, error);
     }
   }
@@ -224,10 +253,20 @@ export class Deployments {
         entry.drained = resolve;
       });
     }
-    const { spec, stage, next } = entry.deployment;
+    const { spec, stage, next, fallback } = entry.deployment;
     next?.release();
-    if (stage && spec.mode === 'warm') {
-      await this.#queue.run(() => this.#sessions.release(stage.session.key), { unbounded: true });
+    const stages = [stage, ...fallback.map((held) => held.stage)];
+    await this.#letGo(
+      spec,
+      stages.filter((held) => held !== undefined),
+    );
+  }
+
+  /** Ends the sessions that stages kept. */
+  async #letGo({ mode }: DeploySpec, stages: readonly DeployedStage[]): Promise<void> {
+    if (mode !== 'warm') return;
+    for (const { session } of stages) {
+      await this.#queue.run(() => this.#sessions.release(session.key), { unbounded: true });
     }
   }
 

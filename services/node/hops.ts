@@ -21,6 +21,12 @@ export interface HopRecord {
   loadNs: number;
   computeNs: number;
   handoverNs: number;
+  /** Attempts at the next hop that failed, and the waits between them. */
+  failoverNs: number;
+  /** Attempts at the next hop beyond the first. */
+  attempts: number;
+  /** The stages behind this node ran here, because the next hop had failed. */
+  fellBack: boolean;
 }
 
 /** The times of a hop, in the order in which they are summed. */
@@ -33,6 +39,7 @@ export const HOP_TIMES = [
   'loadNs',
   'computeNs',
   'serialiseNs',
+  'failoverNs',
   'downNs',
 ] as const satisfies readonly (keyof HopRecord)[];
 
@@ -43,6 +50,9 @@ export const STAGE_PARAMETER = 'tierbed_stage';
 
 /** When a node had its answer ready, on the shared clock in decimal ns: what passes until it is sent is its writing. */
 export const READY_PARAMETER = 'tierbed_ready_ns';
+
+/** Which attempt at its hop a request is, from 0; the answer says the same. */
+export const ATTEMPT_PARAMETER = 'tierbed_attempt';
 
 /** A record of nothing yet. */
 export function newHop(tier: string, stage: number): HopRecord {
@@ -61,6 +71,9 @@ export function newHop(tier: string, stage: number): HopRecord {
     loadNs: 0,
     computeNs: 0,
     handoverNs: 0,
+    failoverNs: 0,
+    attempts: 0,
+    fellBack: false,
   };
 }
 

@@ -2,12 +2,12 @@ import { type ErrorKind, TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
 import { DATATYPE_OF } from '../rpc/datatypes.js';
 import type { InferenceHandlers, ModelMetadata, TensorMetadata } from '../rpc/inference.js';
-import type { InferRequest, InferResponse, SentStamp } from '../rpc/messages.js';
+import type { InferRequest, InferResponse, Parameter, SentStamp } from '../rpc/messages.js';
 import type { CallContext } from '../rpc/method.js';
 import { elapsedNs, nowNs } from './clock.js';
 import type { Deployment, Deployments } from './deployments.js';
 import type { TensorInfo } from './engine.js';
-import { HOPS_PARAMETER, newHop, READY_PARAMETER, STAGE_PARAMETER } from './hops.js';
+import { ATTEMPT_PARAMETER, HOPS_PARAMETER, newHop, READY_PARAMETER, STAGE_PARAMETER } from './hops.js';
 import type { NodeMetrics } from './metrics.js';
 import { ITEM_INPUT, type Pipeline } from './pipeline.js';
 
@@ -71,12 +71,14 @@ async function infer(context: InferenceContext, request: InferRequest, call: Cal
     if (received.sender) hop.upNs = elapsedNs(received.sender.sentNs, arrivedNs);
     context.metrics.received(received.bytes);
   }
+  const attempt = request.parameters.get(ATTEMPT_PARAMETER);
   let status: 'ok' | ErrorKind = 'internal';
   try {
     checkVersion(request.modelName, request.modelVersion ?? '');
     const response = await context.deployments.use(request.modelName, async (deployment): Promise<InferResponse> => {
       const { outputs, behind } = await context.pipeline.run({
         deployment,
+        id: request.id,
         inputs: request.inputs,
         requestedOutputs: request.requestedOutputs,
         readyNs: arrivedNs + BigInt(hop.deserialiseNs),
@@ -87,9 +89,10 @@ async function infer(context: InferenceContext, request: InferRequest, call: Cal
         modelName: request.modelName,
         modelVersion: MODEL_VERSION,
         ...(request.id && { id: request.id }),
-        parameters: new Map([
+        parameters: new Map<string, Parameter>([
           [READY_PARAMETER, String(nowNs())],
           [HOPS_PARAMETER, JSON.stringify([hop, ...behind])],
+          ...(attempt === undefined ? [] : [[ATTEMPT_PARAMETER, attempt] as const]),
         ]),
         outputs,
         sending: { stamp: true, onSent: (sent: SentStamp) => context.metrics.sent(sent.bytes) },

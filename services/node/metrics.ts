@@ -12,6 +12,7 @@ const PARTS = {
   load: 'loadNs',
   compute: 'computeNs',
   serialise: 'serialiseNs',
+  failover: 'failoverNs',
 } as const satisfies Record<string, keyof HopRecord>;
 
 /** 50 us to 13 s, in factors of two: from a queue that is empty to a large model's load. */

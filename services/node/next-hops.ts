@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { connect, InferenceClient, type RpcChannel } from '../rpc/client.js';
 
 /** How long a deployment waits for the connection to its next stage. */
@@ -23,6 +24,12 @@ interface Connection {
 /** Connections to the nodes behind this one: one an address, kept while a deployment needs it. */
 export class NextHops {
   readonly #connections = new Map<string, Connection>();
+  readonly #onSocket: (socket: Socket) => void;
+
+  /** @param onSocket is given every connection that is made */
+  constructor(onSocket: (socket: Socket) => void = () => {}) {
+    this.#onSocket = onSocket;
+  }
 
   /**
    * Connects at once, so that no measured request pays for it. A node that is not up yet is no error: the requests that
@@ -35,7 +42,7 @@ export class NextHops {
     readonly address: string;
     readonly deployment: string;
   }): Promise<NextStage> {
-    const connection = this.#connections.get(address) ?? open(address);
+    const connection = this.#connections.get(address) ?? open(address, this.#onSocket);
     connection.users++;
     this.#connections.set(address, connection);
     await connection.channel.waitForReady(CONNECT_MS).catch(() => {});
@@ -55,7 +62,7 @@ export class NextHops {
   }
 }
 
-function open(address: string): Connection {
-  const channel = connect(address);
+function open(address: string, onSocket: (socket: Socket) => void): Connection {
+  const channel = connect(address, { onSocket });
   return { users: 0, channel, client: new InferenceClient(channel) };
 }

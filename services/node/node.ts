@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { cacheDir, version } from '../../base/paths.js';
@@ -11,6 +12,7 @@ import { controlHandlers } from './control-handlers.js';
 import { Deployments } from './deployments.js';
 import { checkEngine, ENGINE_NAMES } from './engines/index.js';
 import { describeEnvironment, type NodeEnvironment } from './environment.js';
+import { NodeFaults } from './faults/index.js';
 import { inferenceHandlers } from './inference-handlers.js';
 import { NodeMetrics } from './metrics.js';
 import { NextHops } from './next-hops.js';
@@ -81,7 +83,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     metrics.workerDied();
     log?.warn({ err: error }, 'the inference thread died');
   };
-  const deployments = new Deployments(store, worker, queue, new NextHops(), { engine, threads });
+  const dataSockets = new Set<Socket>();
+  const onSocket = (socket: Socket): void => {
+    dataSockets.add(socket);
+    socket.once('close', () => dataSockets.delete(socket));
+  };
+  const faults = new NodeFaults({ store, dataSockets });
+  const deployments = new Deployments(store, worker, queue, new NextHops(onSocket), { engine, threads });
   const pipeline = new Pipeline(queue, worker);
   let ready = true;
   const metrics = new NodeMetrics(
@@ -104,6 +112,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const limit = options.maxMessageBytes === undefined ? {} : { maxMessageBytes: options.maxMessageBytes };
   const stop = async (graceMs: number): Promise<void> => {
     ready = false;
+    faults.clear();
     await Promise.all([data?.close(graceMs), control?.close(graceMs)]);
     deployments.close();
     await Promise.all([worker.stop(), http?.close()]);
@@ -114,6 +123,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       host: options.dataHost ?? host,
       port: options.dataPort ?? DEFAULT_PORTS.data,
       services: [inferenceService(inferenceHandlers({ tier, deployments, pipeline, metrics, ready: () => ready }))],
+      onSocket,
       ...limit,
     });
     const addresses = { data: data.address, metrics: http.address };
@@ -121,7 +131,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       host,
       port: options.controlPort ?? DEFAULT_PORTS.control,
       services: [
-        nodeControlService(controlHandlers({ tier, store, deployments, pipeline, addresses, environment, calibrate })),
+        nodeControlService(
+          controlHandlers({ tier, store, deployments, pipeline, addresses, environment, calibrate, faults }),
+        ),
       ],
     });
     log?.info({ ...addresses, control: control.address, engine, threads: threads() }, 'node is ready');

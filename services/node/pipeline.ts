@@ -1,12 +1,20 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { TierbedError } from '../../base/errors.js';
+import { Random } from '../../base/random.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
-import type { InferResponse, SentStamp } from '../rpc/messages.js';
+import { HopFailure } from '../rpc/hop-failure.js';
 import type { CallContext } from '../rpc/method.js';
-import { elapsedNs } from './clock.js';
-import type { Deployment } from './deployments.js';
+import { elapsedNs, nowNs } from './clock.js';
+import { withDeadline } from './deadline.js';
+import type { Deployment, RunnableStage } from './deployments.js';
 import type { TensorInfo } from './engine.js';
-import { HOPS_PARAMETER, type HopRecord, parseHops, READY_PARAMETER, STAGE_PARAMETER } from './hops.js';
+import { backoffMs, FAIL, isMendable } from './failure-policy.js';
+import { type ChainResult, forward, type Ready } from './forward.js';
+import { type HopRecord, newHop } from './hops.js';
+import type { NextStage } from './next-hops.js';
 import type { WorkQueue } from './queue.js';
+import { copied } from './transfer.js';
 import type { InferenceWorker } from './worker-client.js';
 
 /** The name of the one BYTES tensor that carries an encoded item. */
@@ -15,6 +23,8 @@ export const ITEM_INPUT = 'item';
 /** A request as one node of the chain sees it. */
 export interface StageRequest {
   readonly deployment: Deployment;
+  /** What its sender calls it, the same in every attempt. */
+  readonly id?: string | undefined;
   readonly inputs: readonly NamedTensor[];
   readonly requestedOutputs?: readonly string[] | undefined;
   /** From here on the request waited for this node's processor. */
@@ -23,18 +33,6 @@ export interface StageRequest {
   readonly call: CallContext;
   /** This node's own record, which is filled in. */
   readonly hop: HopRecord;
-}
-
-export interface ChainResult {
-  readonly outputs: readonly NamedTensor[];
-  /** The records of the nodes behind this one. */
-  readonly behind: readonly HopRecord[];
-}
-
-/** Tensors, and since when they are there. */
-interface Ready {
-  readonly tensors: readonly NamedTensor[];
-  readonly readyNs: bigint;
 }
 
 /** Runs a deployment's stage here and everything behind it, and times each step. */
@@ -47,24 +45,31 @@ export class Pipeline {
     this.#worker = worker;
   }
 
-  /** @throws TierbedError as the queue, the worker and the next node do */
+  /** @throws TierbedError as the queue, the worker and the next node do; `HopFailure` when a policy did not help */
   async run(request: StageRequest): Promise<ChainResult> {
-    const { deployment, requestedOutputs = [] } = request;
-    if (!deployment.next) checkOutputs(requestedOutputs, deployment.stage?.outputs ?? []);
-    const here = await this.#runHere(request);
-    if (deployment.next) return forward(request, deployment.next, here);
+    const { deployment, inputs, readyNs, requestedOutputs = [] } = request;
+    const { stage, next } = deployment;
+    if (!next) checkOutputs(requestedOutputs, stage?.outputs ?? []);
+    const { preprocess } = deployment.spec;
+    const here = await this.#runHere({ stage, preprocess }, { tensors: inputs, readyNs }, request, request.hop);
+    if (next) return this.#goOn(request, next, here);
     return { outputs: chosen(here.tensors, requestedOutputs), behind: [] };
   }
 
-  async #runHere({ deployment, inputs, readyNs, call, hop }: StageRequest): Promise<Ready> {
-    const { spec, stage } = deployment;
-    const item = spec.preprocess && encodedItem(inputs);
-    if (!stage && !item) return { tensors: inputs, readyNs };
+  /** Runs one stage on this node's processor, and names what it took in `hop`. */
+  async #runHere(
+    { stage, preprocess }: RunnableStage,
+    { tensors, readyNs }: Ready,
+    { deployment, call }: StageRequest,
+    hop: HopRecord,
+  ): Promise<Ready> {
+    const item = preprocess && encodedItem(tensors);
+    if (!stage && !item) return { tensors, readyNs };
     const job = {
       session: stage?.session,
-      fresh: spec.mode === 'cold',
-      item: spec.preprocess && item && { bytes: item, preprocess: spec.preprocess },
-      inputs: item ? [] : inputs,
+      fresh: deployment.spec.mode === 'cold',
+      item: preprocess && item && { bytes: item, preprocess },
+      inputs: item ? [] : tensors,
     };
     const run = await this.#queue.run(() => this.#worker.run(job), { signal: call.signal });
     hop.ranStage = stage !== undefined;
@@ -76,49 +81,75 @@ export class Pipeline {
     hop.handoverNs += elapsedNs(run.postedNs, run.returnedNs) - run.preprocessNs - run.loadNs - run.computeNs;
     return { tensors: run.outputs, readyNs: run.returnedNs };
   }
-}
 
-/** Sends tensors straight to the next stage's node, and completes that node's record with what only the sender sees. */
-async function forward(
-  { deployment, requestedOutputs, call, hop }: StageRequest,
-  next: NonNullable<Deployment['next']>,
-  { tensors, readyNs }: Ready,
-): Promise<ChainResult> {
-  const stage = hop.stage + (deployment.stage ? 1 : 0);
-  const answer = await next.client.infer(
-    {
-      modelName: next.deployment,
-      parameters: new Map([[STAGE_PARAMETER, BigInt(stage)]]),
-      inputs: tensors,
-      ...(requestedOutputs && { requestedOutputs }),
-      sending: {
-        stamp: true,
-        onSent: (sent: SentStamp) => {
-          hop.serialiseNs += elapsedNs(readyNs, sent.sentNs);
-        },
-      },
-    },
-    { signal: call.signal, deadlineMs: call.deadlineMs },
-  );
-  return { outputs: answer.outputs, behind: receivedHops(answer, next.address, hop) };
-}
-
-function receivedHops(answer: InferResponse, from: string, hop: HopRecord): HopRecord[] {
-  const { received, parameters } = answer;
-  const behind = parseHops(parameters.get(HOPS_PARAMETER), from);
-  const readyNs = parameters.get(READY_PARAMETER);
-  const [sender] = behind;
-  if (!received?.sender || !sender || typeof readyNs !== 'string' || !/^\d{1,20}$/.test(readyNs)) {
-    throw new TierbedError('invalid', `the answer of ${from} does not say when it was ready and sent`, {
-      fix: 'Run the same version of Tierbed on every node.',
-    });
+  /** Takes the hop to the next node, and does what the deployment's policy says when that fails. */
+  async #goOn(request: StageRequest, next: NextStage, here: Ready): Promise<ChainResult> {
+    const { deployment, requestedOutputs, call, hop } = request;
+    const { spec } = deployment;
+    const { failure = FAIL } = spec;
+    const retrying = failure.action === 'retry';
+    const id = retrying ? request.id || randomUUID() : undefined;
+    const stage = hop.stage + (deployment.stage ? 1 : 0);
+    let random: Random | undefined;
+    let { readyNs } = here;
+    for (;;) {
+      try {
+        return await withDeadline(
+          call,
+          failure.hopDeadlineMs,
+          (within) =>
+            forward(
+              next,
+              { tensors: here.tensors, readyNs },
+              {
+                ...{ id, number: hop.attempts, stage, requestedOutputs, call: within, hop },
+              },
+            ),
+          `${next.address} did not answer within the hop's ${failure.hopDeadlineMs} ms`,
+        );
+      } catch (error) {
+        // Whoever does not wait any more is not helped by another way.
+        if (call.signal.aborted || failure.action === 'fail') throw error;
+        if (error instanceof TierbedError && error.kind === 'timeout') next.client.channel.suspect();
+        if (retrying) {
+          random ??= new Random(failure.seed).fork(`${spec.name} ${id}`);
+          const waitMs = backoffMs(failure, hop.attempts + 1, random);
+          const inTime = Date.now() + waitMs < (call.deadlineMs ?? Number.POSITIVE_INFINITY);
+          if (!isMendable(error) || hop.attempts >= failure.retries || !inTime) throw gaveUp(error, hop.attempts);
+          await sleep(waitMs, undefined, { signal: call.signal }).catch(() => call.signal.throwIfAborted());
+          hop.attempts++;
+        }
+        const failedNs = nowNs();
+        hop.failoverNs += elapsedNs(readyNs, failedNs);
+        readyNs = failedNs;
+        if (!retrying) return this.#fallBack(request, { tensors: here.tensors, readyNs }, stage);
+      }
+    }
   }
-  const { sentNs } = received.sender;
-  sender.serialiseNs += elapsedNs(BigInt(readyNs), sentNs);
-  sender.downNs = elapsedNs(sentNs, received.arrivedNs);
-  sender.downBytes = received.bytes;
-  hop.deserialiseNs += elapsedNs(received.arrivedNs);
-  return behind;
+
+  /** Runs the stages behind this node on this node. */
+  async #fallBack(request: StageRequest, { tensors, readyNs }: Ready, firstStage: number): Promise<ChainResult> {
+    const { deployment, requestedOutputs = [], hop } = request;
+    hop.fellBack = true;
+    const behind: HopRecord[] = [];
+    // The attempt that failed may still be reading the tensors where they lie, and the worker takes what it is given away.
+    let ready: Ready = { tensors: copied(tensors), readyNs };
+    for (const [i, stage] of deployment.fallback.entries()) {
+      const record = newHop(hop.tier, firstStage + i);
+      ready = await this.#runHere(stage, ready, request, record);
+      behind.push(record);
+    }
+    return { outputs: chosen(ready.tensors, requestedOutputs), behind };
+  }
+}
+
+/** The error of a hop whose attempts are used up. */
+function gaveUp(error: unknown, attempts: number): unknown {
+  if (!(error instanceof TierbedError)) return error;
+  const { kind, message, fix } = error;
+  const all = attempts + (error instanceof HopFailure ? error.attempts : 0);
+  const tries = attempts > 0 ? ` (${attempts + 1} attempts)` : '';
+  return new HopFailure(kind, `${message}${tries}`, all, { cause: error, ...(fix !== undefined && { fix }) });
 }
 
 function encodedItem(inputs: readonly NamedTensor[]): Uint8Array | undefined {

@@ -37,6 +37,7 @@ export async function runSample(
   context: SampleContext,
   deploymentName: string,
   itemSha256: string,
+  sampleId: string,
   call: CallContext,
 ): Promise<Sample> {
   const item = await context.store.read(itemSha256);
@@ -45,7 +46,14 @@ export async function runSample(
     const hop = newHop(context.tier, 0);
     const startedAtMs = performance.timeOrigin + performance.now();
     const startNs = nowNs();
-    const { outputs, behind } = await context.pipeline.run({ deployment, inputs, readyNs: startNs, call, hop });
+    const { outputs, behind } = await context.pipeline.run({
+      deployment,
+      id: sampleId,
+      inputs,
+      readyNs: startNs,
+      call,
+      hop,
+    });
     const answeredNs = nowNs();
     const prediction = deployment.spec.postprocess ? postprocess(deployment.spec.postprocess, outputs) : '';
     const endNs = nowNs();

@@ -19,6 +19,8 @@ export type WriteChunk = (file: FileHandle, chunk: Uint8Array) => Promise<unknow
 export class Store {
   readonly #dir: string;
   readonly #write: WriteChunk;
+  /** true: takes nothing more, as on a disk without room (the fault `disk-full`). */
+  full = false;
 
   private constructor(dir: string, write: WriteChunk) {
     this.#dir = dir;
@@ -59,6 +61,7 @@ export class Store {
     }
     const incoming = join(this.#dir, 'incoming', randomUUID());
     try {
+      this.#needsRoom();
       await this.#receive(incoming, sha256, bytes, chunks);
       await rename(incoming, path);
       return true;
@@ -97,6 +100,7 @@ export class Store {
     if (await exists(folder)) return modelPath;
     const incoming = join(this.#dir, 'incoming', randomUUID());
     try {
+      this.#needsRoom();
       for (const [i, { sha256 }] of files.entries()) {
         const target = join(incoming, paths[i] as string);
         await mkdir(dirname(target), { recursive: true });
@@ -134,6 +138,10 @@ export class Store {
         fix: 'Send the file again; it changed on its way or on its disk.',
       });
     }
+  }
+
+  #needsRoom(): void {
+    if (this.full) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
   }
 
   #path(sha256: string): string {

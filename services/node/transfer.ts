@@ -34,6 +34,17 @@ export function transferable(tensors: readonly NamedTensor[]): { tensors: NamedT
   };
 }
 
+/** The same tensors in buffers of their own. */
+export function copied(tensors: readonly NamedTensor[]): NamedTensor[] {
+  return tensors.map(({ name, tensor }) => ({
+    name,
+    tensor:
+      tensor.dtype === 'string'
+        ? { ...tensor, data: tensor.data.map((element) => new Uint8Array(element)) }
+        : { ...tensor, data: new Uint8Array(tensor.data) },
+  }));
+}
+
 function* views(tensors: readonly NamedTensor[]): Iterable<Uint8Array> {
   for (const { tensor } of tensors) {
     if (tensor.dtype === 'string') yield* tensor.data;

@@ -40,12 +40,18 @@ export function parseCheckedYaml<T>(text: string, file: string, schema: object):
   } catch (error) {
     throw new TierbedError('invalid', `${file}: ${messageOf(error)}`, { cause: error });
   }
-  const validate = validatorOf(schema);
-  if (!validate(data)) {
-    const { path, message, fix } = explain(mostTelling(validate.errors ?? []));
-    throw errorAt(path, message, fix === undefined ? {} : { fix });
-  }
+  const problem = problemOf(data, schema);
+  if (problem) throw errorAt(problem.path, problem.message, problem.fix === undefined ? {} : { fix: problem.fix });
   return { data: data as T, errorAt };
+}
+
+/** What is wrong with data, and where in it; undefined when it fits its JSON Schema. */
+export function problemOf(
+  data: unknown,
+  schema: object,
+): { readonly path: YamlPath; readonly message: string; readonly fix?: string } | undefined {
+  const validate = validatorOf(schema);
+  return validate(data) ? undefined : explain(mostTelling(validate.errors ?? []));
 }
 
 const validators = new WeakMap<object, ValidateFunction>();

@@ -2,7 +2,8 @@ import { TierbedError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import type { ModelFile } from '../../operators/variant.js';
 import type { Workload } from '../../workloads/types.js';
-import type { DeployRequest, DeployResponse } from '../rpc/node-control.js';
+import type { DeployRequest, DeployResponse, LocalStage } from '../rpc/node-control.js';
+import { policyMessage } from './failure-policy.js';
 import { chainOf } from './placements.js';
 import type { ChosenWorkload, ResolvedStudy, Strategy } from './resolve.js';
 import type { Testbed } from './runtimes/runtime.js';
@@ -56,13 +57,7 @@ async function sendModels(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
-  const files = new Map<string, ModelFile>();
-  for (const { placement, variant } of study.strategies) {
-    for (const hop of chainOf(placement)) {
-      if (hop.tier !== tier || hop.stage === undefined) continue;
-      for (const file of variant.stages[hop.stage]?.files ?? []) files.set(file.sha256, file);
-    }
-  }
+  const files = filesFor(study, tier);
   const { client } = testbed.nodes[tier];
   const missing = await client.missingFiles([...files.keys()], { signal });
   if (missing.length === 0) return;
@@ -75,6 +70,28 @@ async function sendModels(
   } finally {
     progress.stop();
   }
+}
+
+/** Every file that a tier's node needs, by sha256: of its own stages, and of those that it holds in reserve. */
+function filesFor({ file, strategies }: ResolvedStudy, tier: TierName): ReadonlyMap<string, ModelFile> {
+  const files = new Map<string, ModelFile>();
+  for (const { placement, variant } of strategies) {
+    const chain = chainOf(placement);
+    const at = chain.findIndex((hop) => hop.tier === tier);
+    if (at < 0) continue;
+    for (const { stage } of holdsBehind(file.study)
+      ? chain.slice(at)
+      : [chain[at]].filter((hop) => hop !== undefined)) {
+      if (stage === undefined) continue;
+      for (const modelFile of variant.stages[stage]?.files ?? []) files.set(modelFile.sha256, modelFile);
+    }
+  }
+  return files;
+}
+
+/** Whether every node holds the stages behind it too. */
+function holdsBehind({ onHopFailure }: Study): boolean {
+  return onHopFailure.policy === 'fallback';
 }
 
 async function placeItems(
@@ -135,23 +152,31 @@ export function deployRequests(
 ): { tier: TierName; request: DeployRequest }[] {
   const chain = chainOf(strategy.placement);
   const decodesAt = study.payload === 'tensor' ? 0 : chain.findIndex(({ stage }) => stage === 0);
+  const stageAt = (i: number): LocalStage => {
+    const stage = chain[i]?.stage;
+    const files = stage === undefined ? [] : (strategy.variant.stages[stage]?.files ?? []);
+    return {
+      files: files.map(({ name, sha256 }) => ({ path: name, sha256 })),
+      preprocessJson: i === decodesAt ? JSON.stringify(workload.preprocess) : '',
+    };
+  };
   return chain
-    .map(({ tier, stage }, i): { tier: TierName; request: DeployRequest } => {
+    .map(({ tier }, i): { tier: TierName; request: DeployRequest } => {
       const next = chain[i + 1];
-      const files = stage === undefined ? [] : (strategy.variant.stages[stage]?.files ?? []);
       return {
         tier,
         request: {
           name: strategy.id,
-          files: files.map(({ name, sha256 }) => ({ path: name, sha256 })),
+          ...stageAt(i),
           sessionMode: strategy.session === 'cold' ? 'COLD' : 'WARM',
           warmupRuns: study.warmupRuns,
           engine: study.tiers[tier].engine,
           threads: study.tiers[tier].threads,
           next: next ? { address: route(tier, next.tier), deployment: strategy.id } : null,
-          preprocessJson: i === decodesAt ? JSON.stringify(workload.preprocess) : '',
           postprocessJson: i === 0 ? JSON.stringify(workload.postprocess) : '',
           graphOptimization: study.graphOptimization,
+          onHopFailure: next ? policyMessage(study, chain.length - 1 - i) : null,
+          fallback: holdsBehind(study) ? chain.slice(i + 1).map((_, j) => stageAt(i + 1 + j)) : [],
         },
       };
     })

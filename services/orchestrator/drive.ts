@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SampleRow } from '../../analysis/columns.js';
 import type { StrategyIdentity } from '../../analysis/summary.js';
-import { messageOf, TierbedError } from '../../base/errors.js';
+import { TierbedError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import type { PlannedSample } from './plan.js';
 import { failedRow, type SampleAnswer, type SampleIdentity, sampleRow } from './row.js';
@@ -28,6 +29,10 @@ export interface DriveOptions {
   readonly checkTestbed: () => Promise<void>;
   /** Makes a testbed that lost a node whole again; absent: its loss ends the run. @throws TierbedError as the run's end */
   readonly recover?: (() => Promise<void>) | undefined;
+  /** What was in force at any moment of an interval (Unix ms) that makes samples other than normal; '' for nothing. */
+  readonly faultDuring?: (fromUnixMs: number, toUnixMs: number) => string;
+  /** The least that a sample takes that fails while a fault is in force, in ms: else a plan would be burnt through. */
+  readonly faultyPaceMs?: number;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -41,7 +46,7 @@ const MAX_FAILED_ITEMS_IN_A_ROW = 3;
 
 /**
  * Runs the samples one at a time, each when the one before is recorded (MLPerf's SingleStream). A sample that fails is
- * a row that says why.
+ * a row that says why. While a fault is in force no failure stops the run.
  *
  * @throws TierbedError `cancelled` when `signal` says so: the sample that was running is not recorded, so that a resumed
  *   run runs it again; `unavailable` when a node is lost for good: the sample that failed by it is recorded; `refused` when
@@ -62,11 +67,11 @@ export async function drive(options: DriveOptions): Promise<void> {
       if (row.status !== 'ok') stopIfCancelled(signal);
       await options.record(row);
       progress.update(sample, strategy.id);
-      if (row.status === 'ok') failures.reset();
-      else {
-        if (await lostAndRecovered(options)) failures.reset();
-        else failures.add(planned, String(row.error));
-      }
+      const recovered = row.status !== 'ok' && (await lostAndRecovered(options));
+      // What fails by a fault that is meant to be says nothing of the testbed.
+      if (row.fault !== '') continue;
+      if (row.status === 'ok' || recovered) failures.reset();
+      else failures.add(planned, String(row.error));
     }
   } finally {
     progress.stop();
@@ -88,12 +93,20 @@ async function lostAndRecovered({ checkTestbed, recover, progress, total }: Driv
 }
 
 async function runOne(options: DriveOptions, identity: SampleIdentity, item: PlacedItem): Promise<SampleRow> {
+  const { faultDuring = () => '', faultyPaceMs = 0, signal } = options;
   const startedAtUnixMs = Date.now();
+  const startedMs = performance.now();
+  let row: SampleRow;
   try {
-    return sampleRow(identity, await options.run(identity.strategy, item, String(identity.sample)));
+    row = sampleRow(identity, await options.run(identity.strategy, item, String(identity.sample)));
   } catch (error) {
-    return failedRow(identity, messageOf(error), startedAtUnixMs);
+    row = failedRow(identity, error, startedAtUnixMs);
+    const restMs = faultyPaceMs - (performance.now() - startedMs);
+    if (restMs > 0 && faultDuring(startedAtUnixMs, Date.now()) !== '') {
+      await sleep(restMs, undefined, { signal }).catch(() => {});
+    }
   }
+  return { ...row, fault: faultDuring(startedAtUnixMs, Date.now()) };
 }
 
 function stopIfCancelled(signal: AbortSignal): void {

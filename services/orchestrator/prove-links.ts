@@ -65,6 +65,11 @@ export async function proveLinksAfter(
   }
 }
 
+/** What links.json has of the proofs of a run so far. */
+export async function readProofs(folder: ResultsFolder): Promise<readonly LinkProof[]> {
+  return ((await folder.readJson('links')) as LinksFile | undefined)?.runs ?? [];
+}
+
 async function prove(
   when: LinkProof['when'],
   folder: ResultsFolder,
@@ -84,8 +89,8 @@ async function prove(
     throw error;
   });
   const proof: LinkProof = { when, time: new Date().toISOString(), driver: testbed.links.driver, tolerance, ...report };
-  const before = ((await folder.readJson('links')) ?? { runs: [] }) as LinksFile;
-  await folder.writeJson('links', { set: links, runs: [...before.runs, proof] } satisfies LinksFile);
+  const runs = [...(await readProofs(folder)), proof];
+  await folder.writeJson('links', { set: links, runs } satisfies LinksFile);
   return proof;
 }
 

@@ -1,3 +1,4 @@
+import type { SampleRow } from '../../analysis/columns.js';
 import { readSamples } from '../../analysis/samples-csv.js';
 import { TierbedError } from '../../base/errors.js';
 import type { PlannedSample } from './plan.js';
@@ -8,12 +9,14 @@ import type { ResolvedStudy } from './resolve.js';
  * its beginning.
  *
  * @param plan the plan from its beginning; afterwards it stands at the first sample that is not recorded
+ * @param onRow is given every row
  * @throws TierbedError `refused` when a row is not the plan's
  */
 export async function countRecorded(
   path: string,
   study: ResolvedStudy,
   plan: Iterator<PlannedSample>,
+  onRow: (row: SampleRow) => void = () => {},
 ): Promise<number> {
   let count = 0;
   for await (const row of readSamples(path)) {
@@ -31,6 +34,7 @@ export async function countRecorded(
       });
     }
     count++;
+    onRow(row);
   }
   return count;
 }

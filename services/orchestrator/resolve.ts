@@ -14,6 +14,7 @@ import { resolveLinks } from './links.js';
 import { tiersOf } from './placements.js';
 import type { PlanRule } from './plan.js';
 import type { SessionModeName, StudyFile } from './study.js';
+import { resolveTimeline, type TimelineEvent } from './timeline-entry.js';
 
 /** A variant on its tiers, in one session mode. */
 export interface Strategy extends StrategyIdentity {
@@ -38,6 +39,8 @@ export interface ResolvedStudy {
   readonly workloads: readonly ChosenWorkload[];
   readonly strategies: readonly Strategy[];
   readonly links: readonly LinkSettings[];
+  /** What happens while it is measured, in order. */
+  readonly timeline: readonly TimelineEvent[];
   readonly rule: PlanRule;
 }
 
@@ -49,6 +52,7 @@ export interface ResolvedStudy {
 export async function resolveStudy(file: StudyFile, progress: Progress, signal: AbortSignal): Promise<ResolvedStudy> {
   checkRecipes(file);
   const links = resolveLinks(file);
+  const timeline = resolveTimeline(file, links);
   const workloads: ChosenWorkload[] = [];
   const variants: { workload: string; recipe: string; variant: Variant }[] = [];
   for (const [name, spec] of Object.entries(file.study.workloads)) {
@@ -72,7 +76,7 @@ export async function resolveStudy(file: StudyFile, progress: Progress, signal: 
       strategies: strategies.flatMap((strategy, index) => (strategy.workload === workload.name ? [index] : [])),
     })),
   };
-  return { file, workloads, strategies, links, rule };
+  return { file, workloads, strategies, links, timeline, rule };
 }
 
 function checkRecipes(file: StudyFile): void {

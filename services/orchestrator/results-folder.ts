@@ -10,6 +10,7 @@ export const RESULT_FILES = {
   plan: 'plan.json',
   environment: 'environment.json',
   links: 'links.json',
+  events: 'events.json',
   samples: 'samples.csv',
   parquet: 'samples.parquet',
   summary: 'summary.json',

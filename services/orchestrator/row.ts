@@ -1,5 +1,7 @@
 import { BYTE_COUNTS, COLUMNS, MAX_STAGES, PARTS, type Part, type SampleRow } from '../../analysis/columns.js';
 import type { StrategyIdentity } from '../../analysis/summary.js';
+import { messageOf } from '../../base/errors.js';
+import { HopFailure } from '../rpc/hop-failure.js';
 import type { Hop, RunSampleResponse } from '../rpc/node-control.js';
 
 /** What a row is made of; `otherMs` is not taken over but is what the parts leave of the whole. */
@@ -23,6 +25,7 @@ export function sampleRow(identity: SampleIdentity, answer: SampleAnswer): Sampl
   return {
     ...identityCells(identity),
     status: 'ok',
+    ...wayCells(answer.hops),
     startedAtUnixMs: answer.startedAtUnixMs,
     endToEndMs: toMs(toNs(answer.endToEndMs)),
     ...partCells(answer),
@@ -35,8 +38,15 @@ export function sampleRow(identity: SampleIdentity, answer: SampleAnswer): Sampl
 }
 
 /** The row of a sample that failed: what it was, when, and why. */
-export function failedRow(identity: SampleIdentity, error: string, startedAtUnixMs: number): SampleRow {
-  return { ...identityCells(identity), status: 'failed', error, startedAtUnixMs };
+export function failedRow(identity: SampleIdentity, error: unknown, startedAtUnixMs: number): SampleRow {
+  const attempts = error instanceof HopFailure ? error.attempts : null;
+  return { ...identityCells(identity), status: 'failed', error: messageOf(error), attempts, startedAtUnixMs };
+}
+
+/** How the answer came about: at the first attempt of every hop, after others, or without the nodes that did not answer. */
+function wayCells(hops: readonly Hop[]): SampleRow {
+  const attempts = hops.reduce((sum, hop) => sum + hop.attempts, 0);
+  return { attempts, way: hops.some((hop) => hop.fellBack) ? 'fallback' : attempts > 0 ? 'retry' : 'direct' };
 }
 
 function identityCells({ strategy, ...identity }: SampleIdentity): SampleRow {
@@ -54,6 +64,7 @@ function partCells({ endToEndMs, hops, postprocessMs }: SampleAnswer): SampleRow
     serialise: sumNs((hop) => hop.serialiseMs),
     deserialise: sumNs((hop) => hop.deserialiseMs),
     handover: sumNs((hop) => hop.handoverMs),
+    failover: sumNs((hop) => hop.failoverMs),
     hop1Up: toNs(hops[1]?.upMs ?? 0),
     hop1Down: toNs(hops[1]?.downMs ?? 0),
     hop2Up: toNs(hops[2]?.upMs ?? 0),

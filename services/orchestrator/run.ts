@@ -4,18 +4,23 @@ import type { SampleRow } from '../../analysis/columns.js';
 import { readSamples } from '../../analysis/samples-csv.js';
 import { writeSamplesParquet } from '../../analysis/samples-parquet.js';
 import { type StrategyIdentity, type Summary, summarise } from '../../analysis/summary.js';
+import type { LinksAfterwards } from '../../analysis/validity.js';
 import { TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
-import type { Progress } from '../../base/progress.js';
+import { type Progress, silent } from '../../base/progress.js';
 import { metric } from '../../workloads/metrics/index.js';
+import type { LinkFigure } from '../link/verify.js';
 import { calibrate } from './calibration.js';
+import { leastOf, physicsToleranceMs } from './crossings.js';
 import { deploy } from './deploy.js';
 import { diskError } from './disk-error.js';
-import { drive } from './drive.js';
+import { type DriveOptions, drive } from './drive.js';
 import { describeEnd, describeRun, type RunEnvironment } from './environment.js';
+import type { FaultBoard } from './faults/fault-board.js';
+import { chainOf } from './placements.js';
 import { drawPlan } from './plan.js';
 import { type PlanFile, planFile } from './plan-file.js';
-import { proveLinks, proveLinksAfter } from './prove-links.js';
+import { type LinkProof, proveLinks, proveLinksAfter, readProofs } from './prove-links.js';
 import { countRecorded } from './recorded.js';
 import { Recorder } from './recorder.js';
 import { recoverer } from './recover.js';
@@ -25,14 +30,15 @@ import type { Runtime, Testbed } from './runtimes/runtime.js';
 import { assertSame } from './same-study.js';
 import { sampleRunner } from './sample-runner.js';
 import { type StudyFile, scaledTiers } from './study.js';
+import { readEvents, StudyEvents } from './study-events.js';
 import { studyAsYaml } from './study-yaml.js';
 import type { TierSet } from './tiers.js';
 import { warmUp } from './warm-up.js';
 
 /** Sees a run from outside while it goes on, e.g. to change its links or to pass on how far it is. */
 export interface RunObserver {
-  /** The testbed is there, until `closed`. */
-  opened?(testbed: Testbed): void;
+  /** The testbed and its faults are there, until `closed`; changes made to its links through it are recorded. */
+  opened?(testbed: Testbed, faults: FaultBoard): void;
   closed?(): void;
   /** A row is on disk: `done` of `total` are. */
   recorded?(row: SampleRow, done: number, total: number): void;
@@ -57,6 +63,9 @@ export interface RunResult {
 
 /** Requests of each strategy after nodes began anew. */
 const WARM_UP_AGAIN = 2;
+
+/** A sample that fails while a fault is in force takes at least this long, or the hop's deadline where that is shorter. */
+const FAULTY_PACE_MS = 1_000;
 
 /** environment.json. */
 interface Environment {
@@ -107,23 +116,32 @@ async function measure(
   let recorded = 0;
   try {
     const order = drawPlan(study.rule);
-    recorded = await countRecorded(folder.file('samples'), study, order);
+    let last: SampleRow | undefined;
+    recorded = await countRecorded(folder.file('samples'), study, order, (row) => {
+      last = row;
+    });
     if (recorded === plan.samples) return;
     const tiers = scaledTiers(study.file.study);
     assertTiers(study.file, options.runtime, tiers);
     const testbed = await options.runtime.open({ tiers, links: study.links }, options.progress, options.signal);
-    options.observer?.opened?.(testbed);
     let begun = false;
     try {
-      await proveLinks(folder, study, testbed, options);
       const { progress, signal } = options;
+      const common = { ...sampleRunner(testbed, study.file.study.deadlineMs, signal), signal };
+      const itemOf = (strategy: StrategyIdentity): ChosenItem => firstItem(study, strategy);
+      const events = await StudyEvents.open(folder, study, testbed, async (tier) => {
+        await deploy(study, testbed, silent, signal, [tier]);
+        const strategies = study.strategies.filter(({ placement }) => chainOf(placement).some((h) => h.tier === tier));
+        await warmUp({ ...common, strategies, itemOf, runs: WARM_UP_AGAIN, progress: silent });
+      });
+      options.observer?.opened?.(events.testbed, events.board);
+      await proveLinks(folder, study, testbed, options);
       const calibrations = await calibrate(testbed, progress, signal);
       const deployed = await deploy(study, testbed, progress, signal);
       await addEnvironment(folder, await describeRun(study, testbed, deployed, options.runtime.name, calibrations));
       begun = true;
-      const runner = sampleRunner(testbed, study.file.study.deadlineMs, signal);
-      const common = { ...runner, strategies: study.strategies, progress, signal };
-      const warm = (runs: number) => warmUp({ ...common, runs, itemOf: (strategy) => firstItem(study, strategy) });
+      const { strategies } = study;
+      const warm = (runs: number) => warmUp({ ...common, strategies, itemOf, runs, progress });
       await warm(study.file.study.warmupRuns);
       const recover = recoverer({
         ...{ study, testbed, progress, signal },
@@ -131,13 +149,13 @@ async function measure(
         warmUp: () => warm(WARM_UP_AGAIN),
         done: () => addToEnvironment(folder, { interruptions: testbed.interruptions?.() ?? [] }),
       });
-      await drive({
-        ...common,
-        recover,
+      await measureWithEvents(events, last, signal, {
+        ...{ ...common, strategies, progress, recover },
         plan: order,
         total: plan.samples,
         items: study.workloads.map(({ items }) => items),
         payload: study.file.study.payload,
+        faultyPaceMs: Math.min(FAULTY_PACE_MS, study.file.study.onHopFailure.hopDeadlineMs),
         record: async (row) => {
           await recorder.record(row);
           options.observer?.recorded?.(row, ++recorded, plan.samples);
@@ -154,6 +172,27 @@ async function measure(
   } finally {
     await recorder.close();
   }
+}
+
+/** Drives the samples while the study's events happen; whatever ends it, all of these are undone. */
+async function measureWithEvents(
+  events: StudyEvents,
+  last: SampleRow | undefined,
+  signal: AbortSignal,
+  options: DriveOptions,
+): Promise<void> {
+  try {
+    await events.begin(last);
+    await drive({
+      ...options,
+      faultDuring: (fromUnixMs, toUnixMs) => events.during(fromUnixMs, toUnixMs),
+      signal: AbortSignal.any([signal, events.signal]),
+    });
+  } catch (error) {
+    await events.end().catch(() => {});
+    throw events.signal.aborted ? events.signal.reason : error;
+  }
+  await events.end();
 }
 
 function firstItem({ workloads }: ResolvedStudy, strategy: StrategyIdentity): ChosenItem {
@@ -214,17 +253,34 @@ async function conclude(
     });
     const metricOf = (workload: string) =>
       metric(study.workloads.find((w) => w.workload.name === workload)?.workload.metric ?? 'none');
-    const { strategies, notes } = await summarise(readSamples(csv), plan.strategies, metricOf);
+    const { events, links, missedAtS } = await readEvents(folder);
+    const proofs = await readProofs(folder);
+    const { notes, ...ofRows } = await summarise(
+      readSamples(csv),
+      plan.strategies,
+      metricOf,
+      {
+        planned: plan.samples,
+        leastMs: leastOf(links),
+        toleranceMs: physicsToleranceMs(proofs.map(({ driver }) => driver.name)),
+        linksAfterwards: proofs.filter(({ when }) => when === 'after').map(linksAfterwards),
+      },
+      events,
+    );
     const { runs } = (await folder.readJson('environment')) as Environment;
-    const failed = strategies.reduce((sum, s) => sum + s.failed, 0);
     const summary: Summary = {
       study: study.file.study.name,
       startedAt: runs[0]?.time ?? '',
       finishedAt: new Date().toISOString(),
-      samples: { planned: plan.samples, recorded: failed + strategies.reduce((sum, s) => sum + s.n, 0), failed },
-      strategies,
+      ...ofRows,
       notes: [
-        ...new Set([...runs.flatMap((run) => run.notes), ...resumedNote(runs), ...interruptionNotes(runs), ...notes]),
+        ...new Set([
+          ...runs.flatMap((run) => run.notes),
+          ...resumedNote(runs),
+          ...interruptionNotes(runs),
+          ...missedNote(missedAtS),
+          ...notes,
+        ]),
       ],
     };
     await folder.writeJson('summary', summary);
@@ -243,6 +299,23 @@ function interruptionNotes(runs: Environment['runs']): string[] {
       ({ what, why, at, tookMs }) =>
         `${what} was lost at ${at} (${why}) and ${tookMs === null ? 'was not back when the run ended' : `back after ${(tookMs / 1000).toFixed(1)} s`}`,
     );
+}
+
+function linksAfterwards({ ok, figures }: LinkProof): LinksAfterwards {
+  const wrong = figures.filter((figure) => !figure.ok);
+  const beyond = ({ measured, set, tolerance }: LinkFigure): number =>
+    Math.abs(measured - (set ?? measured)) / tolerance;
+  const [worst] = wrong.toSorted((a, b) => beyond(b) - beyond(a));
+  const words = worst
+    ? `${worst.link} ${worst.direction} ${worst.figure} was ${worst.measured.toFixed(3)}, set ${worst.set}`
+    : '';
+  return { ok, wrong: wrong.length, figures: figures.length, worst: words };
+}
+
+function missedNote(missedAtS: readonly number[]): string[] {
+  if (missedAtS.length === 0) return [];
+  const times = missedAtS.map((atS) => `${atS} s`).join(', ');
+  return [`the study was over before what its timeline has at ${times}: give it more items or rounds`];
 }
 
 function resumedNote(runs: Environment['runs']): string[] {

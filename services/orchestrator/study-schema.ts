@@ -2,8 +2,10 @@ import { OPERATORS } from '../../operators/index.js';
 import { workloadSchema } from '../../workloads/schema.js';
 import { TRACE_FORMATS } from '../link/traces/index.js';
 import { JITTER_DISTRIBUTIONS } from '../link/validate.js';
+import { hopFailureSchema } from './failure-policy.js';
 import { PLACEMENT_NAMES } from './placements.js';
 import { TIER_NAMES, tierSchema } from './tiers.js';
+import { timelineSchema } from './timeline-entry.js';
 
 const NAME = '^[A-Za-z0-9][A-Za-z0-9_-]*$';
 
@@ -106,6 +108,8 @@ export const studySchema = {
     graphOptimization: { type: 'boolean' },
     deadlineMs: { type: 'number', exclusiveMinimum: 0 },
     scale: scaleSchema,
+    onHopFailure: hopFailureSchema,
+    timeline: timelineSchema,
     tiers: {
       type: 'object',
       properties: {

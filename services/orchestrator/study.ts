@@ -6,6 +6,7 @@ import type { WorkloadSpec } from '../../workloads/index.js';
 import type { TraceFormat } from '../link/traces/index.js';
 import type { DirectionSettings, LinkName } from '../link/types.js';
 import { parseCheckedYaml, suggest, type YamlPath } from './checked-yaml.js';
+import { type HopFailurePolicy, hopFailureOf } from './failure-policy.js';
 import { studySchema } from './study-schema.js';
 import {
   loadTierPreset,
@@ -18,6 +19,7 @@ import {
   type TierSettings,
   tierPresets,
 } from './tiers.js';
+import type { TimelineEntry } from './timeline-entry.js';
 
 export type SessionModeName = 'cold' | 'warm';
 export type Payload = 'encoded' | 'tensor';
@@ -64,6 +66,9 @@ export interface Study {
   readonly tiers: TierSet;
   /** What the CPUs and the memory of all tiers are multiplied by. */
   readonly scale: number;
+  readonly onHopFailure: HopFailurePolicy;
+  /** What happens while it is measured. */
+  readonly timeline: readonly TimelineEntry[];
 }
 
 /** A study and the file it stands in. */
@@ -79,11 +84,12 @@ export interface StudyFile {
 type StepChoice = string | Readonly<Record<string, Readonly<Record<string, unknown>> | null>>;
 
 /** A study as its file has it. */
-interface StudyChoices extends Partial<Omit<Study, 'recipes' | 'links' | 'tiers'>> {
+interface StudyChoices extends Partial<Omit<Study, 'recipes' | 'links' | 'onHopFailure' | 'tiers'>> {
   readonly workloads: Study['workloads'];
   readonly recipes: Readonly<Record<string, readonly StepChoice[]>>;
   readonly placements: readonly string[];
   readonly links: Readonly<Record<LinkName, string | LinkChoice>>;
+  readonly onHopFailure?: Partial<HopFailurePolicy>;
   readonly tiers?: Partial<Record<TierName, Partial<TierSettings>>> & { readonly preset?: string };
 }
 
@@ -111,6 +117,7 @@ export async function loadStudy(path: string, overrides: StudyOverrides = {}): P
 /** As `loadStudy`, of a study's text. */
 export function parseStudy(text: string, path: string, overrides: StudyOverrides = {}): StudyFile {
   const { data, errorAt } = parseCheckedYaml<StudyChoices>(text, path, studySchema);
+  const deadlineMs = data.deadlineMs ?? 120_000;
   const study: Study = {
     name: data.name ?? nameOf(path),
     seed: data.seed ?? 1,
@@ -125,7 +132,9 @@ export function parseStudy(text: string, path: string, overrides: StudyOverrides
     rounds: data.rounds ?? 1,
     warmupRuns: data.warmupRuns ?? 3,
     graphOptimization: data.graphOptimization ?? true,
-    deadlineMs: data.deadlineMs ?? 120_000,
+    deadlineMs,
+    onHopFailure: hopFailureOf(data.onHopFailure, deadlineMs),
+    timeline: data.timeline ?? [],
     tiers: tiersOfStudy(data.tiers, errorAt),
     scale: overrides.scale ?? data.scale ?? 1,
   };

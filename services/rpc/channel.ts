@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { Client, credentials } from '@grpc/grpc-js';
 import type { Http2Call } from './http2-call.js';
 import { Http2Channel } from './http2-channel.js';
@@ -7,6 +8,8 @@ import './quiet.js';
 export interface ConnectOptions {
   /** Bound on messages both ways; `DEFAULT_MAX_MESSAGE_BYTES` (1 GiB) when absent. */
   readonly maxMessageBytes?: number;
+  /** Is given every connection that is made. */
+  readonly onSocket?: (socket: Socket) => void;
 }
 
 /** How one call is to be made. */
@@ -28,7 +31,7 @@ export class RpcChannel {
   constructor(address: string, options: ConnectOptions = {}) {
     this.address = address;
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
-    this.#channel = new Http2Channel(address, this.maxMessageBytes);
+    this.#channel = new Http2Channel(address, this.maxMessageBytes, options.onSocket);
     this.client = new Client(address, credentials.createInsecure(), { channelOverride: this.#channel });
   }
 
@@ -39,6 +42,14 @@ export class RpcChannel {
    */
   waitForReady(withinMs: number): Promise<void> {
     return this.#channel.connection.waitForReady(withinMs);
+  }
+
+  /**
+   * Says that the connection may be dead: an answer did not come in time. If it does not answer a ping before another can
+   * be made, that one takes its place.
+   */
+  suspect(): void {
+    this.#channel.connection.suspect();
   }
 
   /** A call to be driven by a file of `calls/`. */

@@ -1,5 +1,6 @@
 import { TierbedError } from '../../base/errors.js';
 import { type DType, denseTensor, elementCount, type NamedTensor, type Tensor } from '../../onnx/tensor.js';
+import { readClockNs } from './clock.js';
 import { DATATYPES } from './datatypes.js';
 import { MAX_PARAMETERS, MAX_RANK, MAX_STRINGS, MAX_TENSORS } from './limits.js';
 import {
@@ -54,7 +55,7 @@ interface TensorHead {
 
 /** Requests and responses have the same fields, but for where raw contents are and that requests have outputs in field 6. */
 function decodeMessage(message: Uint8Array, rawField: 6 | 7, kind: 'input' | 'output') {
-  const arrivedNs = process.hrtime.bigint();
+  const arrivedNs = readClockNs();
   const reader = new WireReader(message);
   let modelName = '';
   let modelVersion = '';
@@ -102,7 +103,7 @@ function decodeMessage(message: Uint8Array, rawField: 6 | 7, kind: 'input' | 'ou
   const received: ReceivedStamp = {
     bytes: message.byteLength,
     arrivedNs,
-    deserialiseNs: process.hrtime.bigint() - arrivedNs,
+    deserialiseNs: readClockNs() - arrivedNs,
     ...(sender && { sender }),
   };
   return {

@@ -1,5 +1,6 @@
 import { TierbedError } from '../../base/errors.js';
 import { byteLength, type NamedTensor, type Tensor } from '../../onnx/tensor.js';
+import { readClockNs } from './clock.js';
 import { DATATYPE_OF } from './datatypes.js';
 import { FRAME_HEADER_BYTES, Gather } from './gather.js';
 import {
@@ -10,6 +11,7 @@ import {
   SERIALISE_NS,
   type Sending,
 } from './messages.js';
+import { outgoing } from './tamper.js';
 import { FIXED64, LENGTH, VARINT, varintBytes, WireWriter } from './wire.js';
 
 /** Elements of a BYTES tensor up to this size are collected, as many small parts would cost more than their copy. */
@@ -33,23 +35,23 @@ const SERIALISE_FROM_END = STAMP_BYTES + stampField(SENT_NS).length;
  * @throws TierbedError `invalid` for a parameter that the protocol cannot carry
  */
 export function encodeInferRequest(request: InferRequest): Gather {
-  const started = process.hrtime.bigint();
+  const started = readClockNs();
   const message = new MessageBuilder();
   message.head(request);
   message.tensors(request.inputs);
   for (const name of request.requestedOutputs ?? []) message.small.message(6, (output) => output.string(1, name));
   message.contents(7, request.inputs);
-  return message.finish(request.sending, started);
+  return outgoing(message.finish(request.sending, started));
 }
 
 /** Encodes a ModelInferResponse; see `encodeInferRequest`. */
 export function encodeInferResponse(response: InferResponse): Gather {
-  const started = process.hrtime.bigint();
+  const started = readClockNs();
   const message = new MessageBuilder();
   message.head(response);
   message.tensors(response.outputs);
   message.contents(6, response.outputs);
-  return message.finish(response.sending, started);
+  return outgoing(message.finish(response.sending, started));
 }
 
 /** Wraps an encoded ModelInferResponse into a ModelStreamInferResponse. */
@@ -113,7 +115,7 @@ class MessageBuilder {
     this.#flush();
     if (!sending || (!stamp && !sending.onSent)) return new Gather(this.#parts);
     return new Gather(this.#parts, (end, bytes) => {
-      const sentNs = process.hrtime.bigint();
+      const sentNs = readClockNs();
       // Setting up the call is a part of sending: gRPC does it between the encoding and the one copy.
       const serialiseNs = sentNs - started;
       if (stamp) {

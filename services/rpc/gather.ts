@@ -44,6 +44,11 @@ export class Gather {
     return at - targetStart;
   }
 
+  /** The same message in other parts. */
+  withParts(parts: readonly Uint8Array[]): Gather {
+    return new Gather(parts, this.#onLeave);
+  }
+
   /** The same message behind `head`, for a message that holds this one as its last field. */
   within(head: Uint8Array): Gather {
     return new Gather([head, ...this.parts], this.#onLeave);

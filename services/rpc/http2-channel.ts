@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { type ChannelInterface, connectivityState } from '@grpc/grpc-js';
 import { Http2Call } from './http2-call.js';
 import { Http2Connection } from './http2-connection.js';
@@ -11,8 +12,8 @@ export class Http2Channel implements ChannelInterface {
   readonly connection: Http2Connection;
   readonly #maxMessageBytes: number;
 
-  constructor(address: string, maxMessageBytes: number) {
-    this.connection = new Http2Connection(address);
+  constructor(address: string, maxMessageBytes: number, onSocket?: (socket: Socket) => void) {
+    this.connection = new Http2Connection(address, onSocket);
     this.#maxMessageBytes = maxMessageBytes;
   }
 

@@ -66,6 +66,16 @@ export class NodeClient {
   runSample(request: RunSampleRequest, options?: CallOptions): Promise<RunSampleResponse> {
     return callUnary(this.channel, nodeMethods.runSample, request, options);
   }
+
+  /** Puts a fault of the node in force; without options it is taken away. */
+  async setFault(
+    fault: string,
+    faultOptions: Readonly<Record<string, unknown>> | undefined,
+    options?: CallOptions,
+  ): Promise<void> {
+    const optionsJson = faultOptions === undefined ? '' : JSON.stringify(faultOptions);
+    await callUnary(this.channel, nodeMethods.setFault, { fault, optionsJson }, options);
+  }
 }
 
 const EMPTY_DEPLOY: DeployRequest = {
@@ -79,6 +89,8 @@ const EMPTY_DEPLOY: DeployRequest = {
   preprocessJson: '',
   postprocessJson: '',
   graphOptimization: false,
+  onHopFailure: null,
+  fallback: [],
 };
 
 async function* chunksOfBytes(bytes: Uint8Array, sha256: string): AsyncGenerator<PutFileRequest> {

@@ -52,6 +52,29 @@ export interface DeployRequest {
   readonly preprocessJson: string;
   readonly postprocessJson: string;
   readonly graphOptimization: boolean;
+  readonly onHopFailure: FailurePolicy | null;
+  readonly fallback: readonly LocalStage[];
+}
+
+export type FailureAction = 'FAIL' | 'RETRY' | 'FALLBACK';
+
+export interface FailurePolicy {
+  readonly action: FailureAction;
+  readonly hopDeadlineMs: number;
+  readonly retries: number;
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+  readonly seed: number;
+}
+
+export interface LocalStage {
+  readonly files: readonly ModelFile[];
+  readonly preprocessJson: string;
+}
+
+export interface SetFaultRequest {
+  readonly fault: string;
+  readonly optionsJson: string;
 }
 
 export interface DeployResponse {
@@ -85,6 +108,9 @@ export interface Hop {
   readonly handoverMs: number;
   readonly stage: number;
   readonly ranStage: boolean;
+  readonly failoverMs: number;
+  readonly attempts: number;
+  readonly fellBack: boolean;
 }
 
 export interface RunSampleResponse {
@@ -125,6 +151,7 @@ export const nodeMethods = {
   undeploy: plain<{ readonly name: string }, Empty>('Undeploy'),
   runSample: plain<RunSampleRequest, RunSampleResponse>('RunSample'),
   calibrate: plain<CalibrateRequest, CalibrateResponse>('Calibrate'),
+  setFault: plain<SetFaultRequest, Empty>('SetFault'),
 };
 
 export const putFile = plain<PutFileRequest, { readonly stored: boolean }>('PutFile');
@@ -147,6 +174,7 @@ export function nodeControlService(handlers: NodeControlHandlers): RpcService {
       serveUnary(nodeMethods.undeploy, handlers.undeploy),
       serveUnary(nodeMethods.runSample, handlers.runSample),
       serveUnary(nodeMethods.calibrate, handlers.calibrate),
+      serveUnary(nodeMethods.setFault, handlers.setFault),
     ],
   };
 }

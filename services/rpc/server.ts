@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { messageOf, TierbedError } from '../../base/errors.js';
@@ -19,6 +20,8 @@ export interface RpcServerOptions {
   /** Bound on messages both ways; `DEFAULT_MAX_MESSAGE_BYTES` (1 GiB) when absent. */
   readonly maxMessageBytes?: number;
   readonly services: readonly RpcService[];
+  /** Is given every connection that comes in. */
+  readonly onSocket?: (socket: Socket) => void;
 }
 
 export interface RpcServer {
@@ -40,7 +43,7 @@ export interface RpcServer {
 export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
   const maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
   const health = new Health();
-  const server = new WideServer({
+  const server = new WideServer(options.onSocket, {
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': -1,
     'grpc.enable_channelz': 0,

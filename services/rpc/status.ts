@@ -1,5 +1,6 @@
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import { type ErrorKind, messageOf, TierbedError } from '../../base/errors.js';
+import { HopFailure } from './hop-failure.js';
 import { overLimit } from './method.js';
 
 /** The gRPC status of each kind of error. */
@@ -34,6 +35,8 @@ const KIND_OF: Readonly<Partial<Record<status, ErrorKind>>> = {
 /** Trailers that carry what a status has no room for. */
 const KIND_KEY = 'tierbed-kind';
 const FIX_KEY = 'tierbed-fix-bin';
+/** Of a `HopFailure`: the attempts that were made. */
+const ATTEMPTS_KEY = 'tierbed-attempts';
 
 /** Trailers are headers, and peers bound those: a longer message is cut. */
 const MAX_TEXT_BYTES = 2048;
@@ -46,6 +49,7 @@ export function toStatus(error: unknown): Partial<StatusObject> & { code: status
   if (error instanceof TierbedError && error.fix !== undefined) {
     metadata.set(FIX_KEY, Buffer.from(shorten(error.fix), 'utf8'));
   }
+  if (error instanceof HopFailure) metadata.set(ATTEMPTS_KEY, String(error.attempts));
   return { code: STATUS_OF[kind], details: shorten(messageOf(error)), metadata };
 }
 
@@ -56,10 +60,10 @@ export function fromStatus(error: unknown, address: string): TierbedError {
   const sent = error.metadata?.get(KIND_KEY)[0];
   if (typeof sent === 'string' && Object.hasOwn(STATUS_OF, sent)) {
     const fix = error.metadata?.get(FIX_KEY)[0];
-    return new TierbedError(sent as ErrorKind, error.details, {
-      cause: error,
-      ...(fix !== undefined && { fix: fix.toString() }),
-    });
+    const options = { cause: error, ...(fix !== undefined && { fix: fix.toString() }) };
+    const attempts = Number(error.metadata?.get(ATTEMPTS_KEY)[0] ?? Number.NaN);
+    if (Number.isSafeInteger(attempts)) return new HopFailure(sent as ErrorKind, error.details, attempts, options);
+    return new TierbedError(sent as ErrorKind, error.details, options);
   }
   const tooLong = /larger than max \((\d+) vs\.? (\d+)\)/.exec(error.details);
   if (error.code === status.RESOURCE_EXHAUSTED && tooLong) return overLimit(Number(tooLong[1]), Number(tooLong[2]));

@@ -1,4 +1,5 @@
 import { constants, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
 import { Server, type ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
 import { WINDOW_BYTES } from './limits.js';
 
@@ -15,6 +16,13 @@ const Base = Server as unknown as new (options: ServerOptions) => BaseServer;
  */
 export class WideServer extends Base {
   readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #onSocket: ((socket: Socket) => void) | undefined;
+
+  /** @param onSocket is given every connection that comes in */
+  constructor(onSocket: ((socket: Socket) => void) | undefined, options: ServerOptions) {
+    super(options);
+    this.#onSocket = onSocket;
+  }
 
   /** Takes no more calls, lets those that run finish for `graceMs`, then cancels them. */
   shutDown(graceMs: number): Promise<void> {
@@ -32,6 +40,7 @@ export class WideServer extends Base {
   override createHttp2Server(credentials: ServerCredentials): Http2Server {
     const http2 = super.createHttp2Server(credentials);
     http2.updateSettings({ initialWindowSize: WINDOW_BYTES });
+    if (this.#onSocket) http2.on('connection', this.#onSocket);
     http2.on('session', (session) => {
       this.#sessions.add(session);
       session.once('close', () => this.#sessions.delete(session));

@@ -13,6 +13,9 @@ export function okRow(cells: SampleRow = {}): SampleRow {
     loadMs: 0,
     computeMs: 0,
     handoverMs: 0,
+    failoverMs: 0,
+    attempts: 0,
+    fellBack: false,
   };
   const answer = {
     endToEndMs: 10,

@@ -13,7 +13,9 @@ async function* stream(rows: readonly SampleRow[]): AsyncGenerator<SampleRow> {
 }
 
 async function summaryOf(rows: readonly SampleRow[]) {
-  const { strategies, notes } = await summarise(stream(rows), [STRATEGY], () => metric('top1'));
+  const { strategies, notes } = await summarise(stream(rows), [STRATEGY], () => metric('top1'), {
+    ...{ planned: rows.length, leastMs: () => 0, linksAfterwards: [] },
+  });
   return { summary: strategies[0] as StrategySummary, notes };
 }
 
@@ -94,8 +96,9 @@ test('the table marks the fastest of each session mode, and the words name it', 
     bytes: { hop1Up: 0, hop1Down: 0, hop2Up: 0, hop2Down: 0 },
   });
   const summary: Summary = {
-    ...{ study: 'x', startedAt: '', finishedAt: '', notes: [] },
-    samples: { planned: 40, recorded: 40, failed: 0 },
+    ...{ study: 'x', startedAt: '', finishedAt: '', notes: [], faults: [] },
+    validity: { valid: true, reasons: [] },
+    samples: { planned: 40, recorded: 40, failed: 0, underFault: 0 },
     strategies: [
       entry('edge', 'cold', 40, 20),
       entry('edge', 'warm', 20, 0),

@@ -113,6 +113,7 @@ test('a study runs on all placements, cold and warm, and its folder is complete'
   assert.match(stderr, /measuring|checking the links/);
   const files = [
     'environment.json',
+    'events.json',
     'links.json',
     'plan.json',
     'samples.csv',
@@ -125,7 +126,7 @@ test('a study runs on all placements, cold and warm, and its folder is complete'
   const summary = JSON.parse(stdout) as Summary;
   assert.deepEqual(summary, JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')));
   assert.equal(summary.strategies.length, 14);
-  assert.deepEqual(summary.samples, { planned: 28, recorded: 28, failed: 0 });
+  assert.deepEqual(summary.samples, { planned: 28, recorded: 28, failed: 0, underFault: 0 });
   for (const s of summary.strategies) {
     assert.equal(s.n, 2, s.id);
     const sumNs = Object.values(s.partsMs ?? {}).reduce((sum, ms) => sum + Math.round(ms * 1e6), 0);

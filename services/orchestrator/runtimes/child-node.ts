@@ -43,8 +43,9 @@ export class ChildNode {
   #description: DescribeResponse | undefined;
   #stderr = '';
 
-  private constructor(tier: TierName, child: ChildProcess) {
+  private constructor(tier: TierName, child: ChildProcess, client: NodeClient | undefined) {
     this.tier = tier;
+    this.#client = client;
     this.#child = child;
     this.exited = new Promise((resolve) => {
       child.once('error', (error) => resolve(error.message));
@@ -61,8 +62,15 @@ export class ChildNode {
     });
   }
 
-  static spawn(tier: TierName, { engine, threads }: TierSettings): ChildNode {
-    const ports = ['--data-port', '0', '--metrics-port', '0', '--control-port', '0'];
+  /** @param before a node that ended: the new one takes its ports, and its client goes on with it */
+  static spawn(tier: TierName, { engine, threads }: TierSettings, before?: ChildNode): ChildNode {
+    const { dataAddress, metricsAddress } = before?.asTestbedNode().description ?? {};
+    const control = before?.asTestbedNode().client.channel.address;
+    const ports = [
+      ...['--data-port', portOf(dataAddress)],
+      ...['--metrics-port', portOf(metricsAddress)],
+      ...['--control-port', portOf(control)],
+    ];
     const settings = ['--tier', tier, '--engine', engine, '--threads', String(threads)];
     const child = spawn(process.execPath, [MAIN, 'node', ...settings, ...ports, '--exit-with-parent'], {
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -71,15 +79,14 @@ export class ChildNode {
     });
     // Writing to a child that is gone is no error of its own: its exit says more.
     child.stdin?.on('error', () => {});
-    return new ChildNode(tier, child);
+    return new ChildNode(tier, child, before?.asTestbedNode().client);
   }
 
   /** Waits until the node answers. @throws TierbedError `unavailable` when it does not, `cancelled` */
   async ready(signal: AbortSignal): Promise<void> {
     const line = await this.#firstOf(signal);
-    const channel = connect(line.control);
-    this.#client = new NodeClient(channel);
-    await channel.waitForReady(READY_WITHIN_MS);
+    this.#client ??= new NodeClient(connect(line.control));
+    await this.#client.channel.waitForReady(READY_WITHIN_MS);
     this.#description = await this.#client.describe({ signal });
   }
 
@@ -116,12 +123,23 @@ export class ChildNode {
     return { tier: this.tier, client: this.#client, description: this.#description };
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** Ends the process: asked first, then forced. Resolves when it is gone. */
   async close(): Promise<void> {
     this.#client?.channel.close();
+    // One that stands still would not hear of it.
+    this.#child.kill('SIGCONT');
     this.#child.kill('SIGTERM');
     const force = setTimeout(() => this.#child.kill('SIGKILL'), ENDS_WITHIN_MS);
     await this.exited;
     clearTimeout(force);
   }
+}
+
+/** The port of `host:port`; 0, which takes a free one, without an address. */
+function portOf(address: string | undefined): string {
+  return address?.slice(address.lastIndexOf(':') + 1) ?? '0';
 }

@@ -1,3 +1,4 @@
+import { openAgentLinks } from '../../link/agent-links.js';
 import type { LinkSettings } from '../../link/types.js';
 import { resolveStandingLinks } from '../standing-links.js';
 import { loadTiers } from '../tiers.js';
@@ -52,17 +53,12 @@ export function dockerRuntime(
   };
 }
 
-const AGENT_LINKS: string = '../../link/agent-links.js';
-interface AgentLinks {
-  readonly openAgentLinks: DockerParts['openLinks'];
-}
-
 /** As compose.yaml's environment says. */
 function partsHere(): DockerParts {
   return {
     gate: openGate(process.env.TIERBED_GATE ?? DEFAULT_GATE),
     addresses: testbedAddresses(process.env.TIERBED_NET ?? DEFAULT_NET),
-    openLinks: async (...args) => ((await import(AGENT_LINKS)) as AgentLinks).openAgentLinks(...args),
+    openLinks: openAgentLinks,
     host: hostCapacity(),
     connectWithinMs: 60_000,
     recoverWithinMs: 120_000,

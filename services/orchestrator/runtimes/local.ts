@@ -4,7 +4,7 @@ import { LINK_DRIVERS } from '../../link/index.js';
 import type { LinkName, OpenLinks, Route } from '../../link/types.js';
 import { TIER_NAMES, type TierName } from '../tiers.js';
 import { ChildNode } from './child-node.js';
-import { noTierControl } from './no-tier-control.js';
+import { LocalTiers } from './local-tiers.js';
 import type { Runtime, Testbed, TestbedRequest } from './runtime.js';
 
 /** The links that a request crosses from one tier to another. */
@@ -22,7 +22,9 @@ export const local: Runtime = {
   async open(request, progress, signal): Promise<Testbed> {
     const children: ChildNode[] = [];
     let links: OpenLinks | undefined;
+    let tiers: LocalTiers | undefined;
     const close = async (): Promise<void> => {
+      await tiers?.close();
       await Promise.all(children.map((child) => child.close()));
       await links?.close().catch(() => {});
     };
@@ -30,7 +32,9 @@ export const local: Runtime = {
       const nodes = await startNodes(request, children, progress, signal);
       const { proxy } = LINK_DRIVERS;
       links = await (proxy as NonNullable<typeof proxy>).open(request.links, routesTo(nodes));
-      return testbed(nodes, links, close);
+      const lost = new LostNode();
+      tiers = new LocalTiers(nodes, request.tiers, (tier, reason) => lost.add(tier, reason));
+      return testbed(tiers, links, lost, close);
     } catch (error) {
       await close();
       throw error;
@@ -67,31 +71,41 @@ function routesTo(nodes: ChildNodes): Route[] {
   return ROUTES.map(({ from, to, via }) => ({ name: routeName(from, to), via, target: nodes[to].dataAddress }));
 }
 
-function testbed(children: ChildNodes, links: OpenLinks, close: () => Promise<void>): Testbed {
-  const losing = new AbortController();
-  let lost: { tier: TierName; reason: string } | undefined;
-  for (const tier of TIER_NAMES) {
-    void children[tier].exited.then((reason) => {
-      lost ??= { tier, reason };
-      losing.abort();
-    });
-  }
+function testbed(tiers: LocalTiers, links: OpenLinks, lost: LostNode, close: () => Promise<void>): Testbed {
   return {
     nodes: {
-      mobile: children.mobile.asTestbedNode(),
-      edge: children.edge.asTestbedNode(),
-      cloud: children.cloud.asTestbedNode(),
+      get mobile() {
+        return tiers.child('mobile').asTestbedNode();
+      },
+      get edge() {
+        return tiers.child('edge').asTestbedNode();
+      },
+      get cloud() {
+        return tiers.child('cloud').asTestbedNode();
+      },
     },
     links,
-    tiers: noTierControl('local'),
+    tiers,
     notes: ['the local runtime limits neither the CPU nor the memory of a tier: its nodes share this machine'],
     route(from, to) {
       const address = links.addresses.get(routeName(from, to));
       if (address === undefined) throw new TierbedError('internal', `there is no route ${routeName(from, to)}`);
       return address;
     },
-    lost: () => lost,
-    lostSignal: losing.signal,
+    lost: () => lost.first,
+    lostSignal: lost.signal,
     close,
   };
+}
+
+/** The first node that was lost. */
+class LostNode {
+  readonly #losing = new AbortController();
+  first: { tier: TierName; reason: string } | undefined;
+  readonly signal = this.#losing.signal;
+
+  add(tier: TierName, reason: string): void {
+    this.first ??= { tier, reason };
+    this.#losing.abort();
+  }
 }

@@ -5,15 +5,13 @@ import type { Strategy } from '../../../services/orchestrator/resolve.js';
 import { parseStudy, type Study } from '../../../services/orchestrator/study.js';
 import type { Workload } from '../../../workloads/types.js';
 
-const { study } = parseStudy(
-  `workloads: { pictures: { use: pictures } }
+const STUDY = `workloads: { pictures: { use: pictures } }
 recipes: { whole: [] }
 placements: [mobile]
 links: { mobile-edge: wifi, edge-cloud: lte }
 tiers: { edge: { engine: wasm, threads: 3 } }
-`,
-  'x.yaml',
-);
+`;
+const { study } = parseStudy(STUDY, 'x.yaml');
 
 const workload: Workload = {
   ...{ name: 'w', modelPath: 'm.onnx', items: [], metric: 'none' },
@@ -66,6 +64,36 @@ test('with the payload `tensor` items are decoded on mobile, wherever the first 
     'mobile: forwards pre post -> mobile>edge',
   ]);
 });
+
+test('what to do about a hop that fails is told to every node that has one, the more patient the more lie ahead', () => {
+  const { onHopFailure } = parsePolicy({ policy: 'retry', hopDeadlineMs: 100, retries: 2, backoffMs: 10 });
+  const [cloud, edge, mobile] = requests('mobile-edge-cloud', 3, { onHopFailure }).map((r) => r.request.onHopFailure);
+  assert.equal(cloud, null);
+  assert.deepEqual([edge?.action, edge?.hopDeadlineMs, edge?.retries], ['RETRY', 100, 2]);
+  assert.equal(mobile?.hopDeadlineMs, 100 + 3 * 100 + 10 + 20, 'all that edge may do, and its own');
+  assert.deepEqual(
+    requests('edge', 1)[1]?.request.onHopFailure?.hopDeadlineMs,
+    0,
+    'the deadline of the sample is enough',
+  );
+});
+
+test('a node that may have to falls back to every stage behind it', () => {
+  const { onHopFailure } = parsePolicy({ policy: 'fallback' });
+  const held = (placement: string, stages: number) =>
+    requests(placement, stages, { onHopFailure }).map(({ tier, request }) => {
+      const files = request.fallback.map((s) => s.files.map((f) => f.sha256).join() + (s.preprocessJson ? ' pre' : ''));
+      return `${tier}: ${files.join(', ')}`;
+    });
+  assert.deepEqual(held('mobile-edge-cloud', 3), ['cloud: ', 'edge: hash 2', 'mobile: hash 1, hash 2']);
+  assert.deepEqual(held('edge-cloud', 2), ['cloud: ', 'edge: hash 1', 'mobile: hash 0 pre, hash 1']);
+  assert.deepEqual(requests('edge', 1)[1]?.request.fallback, []);
+});
+
+function parsePolicy(choice: Record<string, unknown>): Study {
+  const text = `${STUDY}onHopFailure: ${JSON.stringify(choice)}\n`;
+  return parseStudy(text, 'x.yaml').study;
+}
 
 test('what the study and the tier say reaches the node', () => {
   const [edge, mobile] = requests('edge', 1, { graphOptimization: false, warmupRuns: 9 }, 'cold').map((r) => r.request);

@@ -103,6 +103,35 @@ test('a run in which everything fails is stopped', async () => {
   assert.equal(rows.length, 10);
 });
 
+test('what fails under a fault does not stop the run, takes its time, and says what it was', async () => {
+  let ran = 0;
+  const began = performance.now();
+  const { rows, options } = fake(10, 1, {
+    run: async () => {
+      if (++ran > 5 && ran <= 30) throw new Error('no answer');
+      return ANSWER;
+    },
+    faultDuring: () => (ran > 5 && ran <= 30 ? 'node-kill edge' : ''),
+    faultyPaceMs: 10,
+  });
+  await drive(options);
+  assert.equal(rows.length, 40);
+  assert.equal(rows.filter((row) => row.fault === 'node-kill edge' && row.status === 'failed').length, 25);
+  assert.ok(performance.now() - began >= 25 * 9);
+});
+
+test('a node that is lost ends the run even while a fault is in force', async () => {
+  const { rows, options } = fake(5, 1, {
+    run: () => Promise.reject(new Error('no answer')),
+    faultDuring: () => 'link-down edge-cloud',
+    checkTestbed: async () => {
+      throw new TierbedError('unavailable', 'the edge node is lost');
+    },
+  });
+  await assert.rejects(drive(options), { kind: 'unavailable' });
+  assert.equal(rows.length, 1);
+});
+
 test('the sample that failed by a lost node is recorded, then the run stops', async () => {
   let calls = 0;
   const { rows, options } = fake(5, 1, {

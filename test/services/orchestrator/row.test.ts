@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { COLUMNS } from '../../../analysis/columns.js';
 import { Random } from '../../../base/random.js';
 import { failedRow, sampleRow } from '../../../services/orchestrator/row.js';
+import { HopFailure } from '../../../services/rpc/hop-failure.js';
 import type { Hop } from '../../../services/rpc/node-control.js';
 import { sumOfPartsNs } from '../../analysis/rows.js';
 
@@ -14,6 +15,7 @@ function hop(random: Random, fields: Partial<Hop>): Hop {
   return {
     ...{ tier: 'x', stage: 0, ranStage: true, upMs: ms(), downMs: ms(), upBytes: 7, downBytes: 9, deserialiseMs: ms() },
     ...{ serialiseMs: ms(), preprocessMs: ms(), queueMs: ms(), loadMs: ms(), computeMs: ms(), handoverMs: ms() },
+    ...{ failoverMs: ms(), attempts: 0, fellBack: false },
     ...fields,
   };
 }
@@ -52,13 +54,27 @@ test('links and bytes are by hop, queue, load and compute by stage', () => {
   assert.equal(row.strategy, 's');
 });
 
+test('rows say which way their answers came', () => {
+  const random = new Random(7);
+  const ok = { endToEndMs: 500, postprocessMs: 0.1, prediction: 'dog', outputSha256: 'ff', startedAtUnixMs: 1 };
+  const row = (...hops: Hop[]) => sampleRow(identity, { ...ok, hops });
+  const plain = hop(random, {});
+  assert.deepEqual([row(plain, plain).way, row(plain, plain).attempts], ['direct', 0]);
+  const retried = row(hop(random, { attempts: 2 }), hop(random, { attempts: 1 }));
+  assert.deepEqual([retried.way, retried.attempts], ['retry', 3]);
+  const fellBack = row(plain, hop(random, { fellBack: true }), plain);
+  assert.deepEqual([fellBack.way, fellBack.attempts], ['fallback', 0]);
+  const failed = failedRow(identity, new HopFailure('timeout', 'no answer', 4), 12);
+  assert.deepEqual([failed.way, failed.attempts, failed.error], ['', 4, 'no answer']);
+});
+
 test('every row has every column and no other', () => {
   const names = COLUMNS.map(({ name }) => name).sort();
   const ok = sampleRow(identity, {
     ...{ endToEndMs: 1, hops: [], postprocessMs: 0, prediction: '', outputSha256: '', startedAtUnixMs: 1 },
   });
   assert.deepEqual(Object.keys(ok).sort(), names);
-  const failed = failedRow({ ...identity, label: '' }, 'the edge node is lost', 12);
+  const failed = failedRow({ ...identity, label: '' }, new Error('the edge node is lost'), 12);
   assert.deepEqual(Object.keys(failed).sort(), names);
   assert.equal(failed.status, 'failed');
   assert.equal(failed.error, 'the edge node is lost');

@@ -6,10 +6,12 @@ import { type TestContext, test } from 'node:test';
 import { parse } from 'yaml';
 import { TierbedError } from '../../../base/errors.js';
 import { packageRoot } from '../../../base/paths.js';
+import type { LinkSettings } from '../../../services/link/types.js';
 import { resolveLinks } from '../../../services/orchestrator/links.js';
 import { resolveStandingLinks } from '../../../services/orchestrator/standing-links.js';
 import { loadStudy, parseStudy, scaledTiers } from '../../../services/orchestrator/study.js';
 import { studyAsYaml } from '../../../services/orchestrator/study-yaml.js';
+import { resolveTimeline } from '../../../services/orchestrator/timeline-entry.js';
 
 const GOOD = `# line 1
 name: example
@@ -271,7 +273,76 @@ test('the example of docs/study.md is valid, and shows every key there is', () =
   assert.deepEqual(Object.keys(parse(example)).sort(), Object.keys(study).sort());
 });
 
+test('a timeline is checked before anything runs', () => {
+  const links = 'rounds: 2';
+  const timeline = (line: string): [string, string] => [
+    links,
+    `timeline:\n  - { atS: 1, link: edge-cloud, restore: true }\n  - ${line}`,
+  ];
+  const errorIn = (line: string): TierbedError => {
+    const file = parseStudy(GOOD.replace(...timeline(line)), 'studies/x.yaml');
+    try {
+      resolveTimeline(file, resolveLinks(file));
+    } catch (error) {
+      return error as TierbedError;
+    }
+    throw new Error(`accepted: ${line}`);
+  };
+  const cases: [string, RegExp, RegExp?][] = [
+    ['{ atS: 2, link: mobile-edge, set: 4g }', /:15: timeline\[1\]\.set: there is no link preset '4g'/],
+    ['{ atS: 2, link: mobile-edge }', /:15: timeline\[1\]: nothing happens here/],
+    ['{ atS: 2, link: mobile-edge, set: 3g, restore: true }', /nothing happens here/],
+    ['{ atS: 2, link: mobile-edge, set: { delay: 3 } }', /set: delay: unknown key/, /'delayMs'/],
+    ['{ atS: 2, link: mobile-edge, set: { queueBytes: 3 } }', /queueBytes is 3: a queue must hold one packet/],
+    ['{ atS: 2, link: mobile-edge, set: 3g, directon: up }', /directon: unknown key/, /'direction'/],
+    ['{ atS: 2, fault: node-kill, tier: moon }', /:15: timeline\[1\]: node-kill: tier: "moon" is not allowed/],
+    ['{ atS: 2, fault: node-kill, forS: 3 }', /'tier' is missing/],
+  ];
+  for (const [line, message, fix] of cases) {
+    const error = errorIn(line);
+    assert.match(error.message, message);
+    if (fix) assert.match(error.fix ?? '', fix);
+  }
+  assert.throws(
+    () => parseStudy(GOOD.replace(...timeline('{ link: mobile-edge, set: 3g }')), 'x.yaml'),
+    /atS' is missing/,
+  );
+  assert.throws(
+    () => parseStudy(GOOD.replace(...timeline('{ atS: 1, fault: node-kil }')), 'x.yaml'),
+    /"node-kil" is not/,
+  );
+});
+
+test('what a timeline does not name of a link stays as it is', () => {
+  const text = GOOD.replace(
+    'rounds: 2',
+    `timeline:
+  - { atS: 9, fault: node-pause, tier: edge, forS: 3 }
+  - { atS: 2, link: edge-cloud, set: { delayMs: 7, up: { rateMbps: 1 } } }
+  - { atS: 3, link: edge-cloud, set: { lossPct: 2 }, direction: down }`,
+  );
+  const file = parseStudy(text, 'x.yaml');
+  const links = resolveLinks(file);
+  const [first, second, third] = resolveTimeline(file, links);
+  assert.deepEqual([first?.atS, second?.atS, third?.atS], [2, 3, 9]);
+  assert.ok(first?.kind === 'link' && second?.kind === 'link' && third?.kind === 'fault');
+  const link = second.change(first.change(links[1] as LinkSettings));
+  assert.deepEqual([link.up.delayMs, link.up.rateMbps, link.up.lossPct], [7, 1, undefined]);
+  assert.deepEqual([link.down.delayMs, link.down.rateMbps, link.down.lossPct], [7, 12, 2]);
+  assert.deepEqual(third.spec, { fault: 'node-pause', options: { tier: 'edge' }, forS: 3 });
+});
+
+test('the policy for hops that fail has defaults that leave time to do something', () => {
+  const of = (line: string) => parseStudy(GOOD.replace('rounds: 2', line), 'x.yaml').study.onHopFailure;
+  assert.deepEqual([of('rounds: 2').policy, of('rounds: 2').hopDeadlineMs], ['fail', 120_000]);
+  assert.equal(of('onHopFailure: { policy: fallback }').hopDeadlineMs, 2_000);
+  assert.equal(of('onHopFailure: { policy: retry, hopDeadlineMs: 70 }').hopDeadlineMs, 70);
+});
+
 test('the studies of the project are valid', () => {
+  const badDay = join(packageRoot, 'studies', 'bad-day.yaml');
+  const file = parseStudy(readFileSync(badDay, 'utf8'), badDay);
+  assert.equal(resolveTimeline(file, resolveLinks(file)).length, 3);
   const path = join(packageRoot, 'studies', 'quickstart.yaml');
   const { study } = parseStudy(readFileSync(path, 'utf8'), path);
   assert.equal(study.placements.length, 7);

@@ -33,6 +33,7 @@ async function started(handlers: Partial<NodeControlHandlers>): Promise<NodeClie
     undeploy: unexpected,
     runSample: unexpected,
     calibrate: unexpected,
+    setFault: unexpected,
     ...handlers,
   };
   const server = await startRpcServer({ host: '127.0.0.1', port: 0, services: [nodeControlService(all)] });
@@ -72,6 +73,10 @@ describe('the control plane', () => {
       preprocessJson: 'p',
       postprocessJson: 'q',
       graphOptimization: true,
+      onHopFailure: {
+        ...{ action: 'RETRY', hopDeadlineMs: 12.5, retries: 3, backoffMs: 1.5, maxBackoffMs: 2.5, seed: 7 },
+      },
+      fallback: [{ files: [{ path: 'b.onnx', sha256: 'cd' }], preprocessJson: 'r' }],
     };
     const deployed = { engine: 'wasm', threads: 2, threadsReason: 'set', loadMs: 1.25, warmupMs: 2.5 };
     const hop = {
@@ -89,6 +94,9 @@ describe('the control plane', () => {
       handoverMs: 9.5,
       stage: 1,
       ranStage: true,
+      failoverMs: 10.5,
+      attempts: 2,
+      fellBack: true,
     };
     const sample: RunSampleResponse = {
       endToEndMs: 10.5,
@@ -113,6 +121,7 @@ describe('the control plane', () => {
       undeploy: answering({}),
       runSample: answering(sample),
       calibrate: answering({ tookMs: [1.5, 2.5] }),
+      setFault: answering({}),
     });
     const run = { deployment: 'd', itemSha256: 'aa', sampleId: '9', deadlineMs: 1500.5 };
     assert.deepEqual(await node.describe(), described);
@@ -133,6 +142,8 @@ describe('the control plane', () => {
       preprocessJson: '',
       postprocessJson: '',
       graphOptimization: false,
+      onHopFailure: null,
+      fallback: [],
     };
     assert.deepEqual(asked, [
       {},
@@ -143,6 +154,10 @@ describe('the control plane', () => {
       run,
       { jobs: 9, withinMs: 100.5 },
     ]);
+    await node.setFault('f', { a: 1 });
+    await node.setFault('f', undefined);
+    const faults = ['{"a":1}', ''].map((optionsJson) => ({ fault: 'f', optionsJson }));
+    assert.deepEqual(asked, [{}, { sha256: ['a', 'b'] }, deployment, bare, { name: 'd' }, run, ...faults]);
   });
 });
 

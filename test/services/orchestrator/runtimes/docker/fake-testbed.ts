@@ -36,7 +36,7 @@ class Mortal {
     };
     const all: NodeControlHandlers = {
       ...{ describe: unexpected, missingFiles: unexpected, putFile: unexpected, deploy: unexpected },
-      ...{ undeploy: unexpected, runSample: unexpected, calibrate: unexpected },
+      ...{ undeploy: unexpected, runSample: unexpected, calibrate: unexpected, setFault: unexpected },
       ...this.#handlers(),
     };
     const [host, port] = this.address.split(':') as [string, string];

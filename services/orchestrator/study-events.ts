@@ -1,0 +1,174 @@
+import type { SampleRow } from '../../analysis/columns.js';
+import type { LinkSettings } from '../link/types.js';
+import { EventLog, type EventsFile, type MeasuredRun } from './event-log.js';
+import { FaultBoard } from './faults/fault-board.js';
+import { LinkLayers } from './link-layers.js';
+import { MeasuringClock } from './measuring-clock.js';
+import type { ResolvedStudy } from './resolve.js';
+import type { ResultsFolder } from './results-folder.js';
+import type { Testbed } from './runtimes/runtime.js';
+import type { TierName } from './tiers.js';
+import { Timeline } from './timeline.js';
+
+/** What a study or a user does to a testbed while it is measured, and the record of it in events.json. */
+export class StudyEvents {
+  readonly board: FaultBoard;
+  /** The testbed as others are to see it: changes that they make to its links are recorded too. */
+  readonly testbed: Testbed;
+  readonly log: EventLog;
+  readonly #links: LinkLayers;
+  readonly #clock = new MeasuringClock();
+  readonly #timeline: Timeline;
+  readonly #folder: ResultsFolder;
+  #before: EventsFile;
+  readonly #failing = new AbortController();
+  #run: MeasuredRun | undefined;
+  #ending = false;
+  #missed: readonly number[] = [];
+  /** One writing at a time. */
+  #written: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    folder: ResultsFolder,
+    study: ResolvedStudy,
+    testbed: Testbed,
+    before: EventsFile,
+    redeploy: (tier: TierName) => Promise<void>,
+  ) {
+    this.#folder = folder;
+    this.#before = before;
+    this.log = new EventLog(() => this.#clock.nowMs());
+    const changed = new Map<string, () => void>();
+    this.#links = new LinkLayers(testbed.links, study.links, (link, name) => {
+      const over = changed.get(link.name);
+      changed.delete(link.name);
+      if (name !== undefined) changed.set(link.name, this.log.begin(`${link.name} ${name}`, 'link', link));
+      return over;
+    });
+    this.testbed = withLinks(testbed, this.#links);
+    const context = {
+      ...{ testbed: this.testbed, links: this.#links, seed: study.file.study.seed },
+      // A node that nothing is asked of any more needs no deployments.
+      redeploy: async (tier: TierName) => (this.#ending ? undefined : redeploy(tier)),
+    };
+    this.board = new FaultBoard(context, this.log);
+    this.board.onProblem = (problem) => this.#failing.abort(problem);
+    this.#timeline = new Timeline(study.timeline, this.board, this.#links, this.#clock);
+  }
+
+  /**
+   * Gets ready; nothing happens before `begin`.
+   *
+   * @param redeploy makes a node that was started again as it was before
+   * @throws TierbedError when an event of the timeline cannot happen on this testbed
+   */
+  static async open(
+    folder: ResultsFolder,
+    study: ResolvedStudy,
+    testbed: Testbed,
+    redeploy: (tier: TierName) => Promise<void>,
+  ): Promise<StudyEvents> {
+    const day = new StudyEvents(folder, study, testbed, await readEvents(folder), redeploy);
+    await day.#timeline.check();
+    return day;
+  }
+
+  /** Aborts when something that is to happen, or to be undone, cannot; its reason is the TierbedError that says so. */
+  get signal(): AbortSignal {
+    return AbortSignal.any([this.#timeline.signal, this.#failing.signal]);
+  }
+
+  /** The names of what was in force at any moment of an interval (Unix ms). */
+  during(fromUnixMs: number, toUnixMs: number): string {
+    return this.log.during(fromUnixMs, toUnixMs);
+  }
+
+  /**
+   * The first sample is about to run.
+   *
+   * @param last the last row of the run that is resumed
+   */
+  async begin(last: SampleRow | undefined): Promise<void> {
+    const beforeMs = measuredMs(this.#before, last);
+    this.#before = ended(this.#before, beforeMs);
+    this.#clock.start(beforeMs);
+    this.#run = { fromUnixMs: Date.now(), beforeMs };
+    await this.#write();
+    this.log.onChange = () => void this.#write().catch(() => {});
+    await this.#timeline.start();
+  }
+
+  /** Measuring is over, or was stopped: undoes all that is in force. @throws what could not be undone */
+  async end(): Promise<void> {
+    this.#ending = true;
+    if (this.#run) this.#run = { ...this.#run, untilMs: Math.round(this.#clock.nowMs()) };
+    try {
+      this.#missed = await this.#timeline.stop();
+      await this.board.stopAll(true);
+      await this.#links.restore();
+    } finally {
+      this.log.onChange = () => {};
+      if (this.#run) await this.#write();
+    }
+  }
+
+  #write(): Promise<void> {
+    const { runs, events, links } = this.#before;
+    const file: EventsFile = {
+      runs: [...runs, ...(this.#run ? [this.#run] : [])],
+      events: [...events, ...this.log.all()],
+      links: [...links, ...this.#links.history()],
+      missedAtS: this.#missed,
+    };
+    const writing = this.#written.then(() => this.#folder.writeJson('events', file));
+    this.#written = writing.catch(() => {});
+    return writing;
+  }
+}
+
+const NONE: EventsFile = { runs: [], events: [], links: [], missedAtS: [] };
+
+/** events.json; empty where there is none. */
+export async function readEvents(folder: ResultsFolder): Promise<EventsFile> {
+  return ((await folder.readJson('events')) as EventsFile | undefined) ?? NONE;
+}
+
+/** What had no end when a run was killed ended with it. */
+function ended(before: EventsFile, measuredMs: number): EventsFile {
+  const run = before.runs.at(-1);
+  const toUnixMs = run ? run.fromUnixMs + measuredMs - run.beforeMs : 0;
+  return {
+    ...before,
+    events: before.events.map((event) => ({ toUnixMs, ...event })),
+    links: before.links.map((period) => ({ toUnixMs, ...period })),
+  };
+}
+
+/** How long was measured so far: until the end of the last sample, or the last thing that happened. */
+function measuredMs({ runs, events }: EventsFile, last: SampleRow | undefined): number {
+  const run = runs.at(-1);
+  if (!run) return 0;
+  if (run.untilMs !== undefined) return run.untilMs;
+  const times = [
+    Number(last?.startedAtUnixMs ?? 0) + Number(last?.endToEndMs ?? 0),
+    ...events.flatMap(({ fromUnixMs, toUnixMs }) => [fromUnixMs, toUnixMs ?? 0]),
+  ];
+  return run.beforeMs + Math.max(0, ...times.map((unixMs) => unixMs - run.fromUnixMs));
+}
+
+/** The same testbed, its links set through `layers`. */
+function withLinks(testbed: Testbed, layers: LinkLayers): Testbed {
+  const links = overriding(testbed.links, { set: (link: LinkSettings) => layers.set(link) });
+  return overriding(testbed, { links });
+}
+
+/** An object with some of its members replaced; the others work on it as before. */
+function overriding<T extends object>(target: T, members: Partial<T>): T {
+  return new Proxy(target, {
+    get(object, key) {
+      if (key in members) return members[key as keyof T];
+      const value: unknown = Reflect.get(object, key, object);
+      return typeof value === 'function' ? value.bind(object) : value;
+    },
+  });
+}
