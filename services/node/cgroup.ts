@@ -19,6 +19,14 @@ export interface ThreadChoice {
 /** Reads a small text file; undefined when there is none. */
 export type ReadText = (path: string) => string | undefined;
 
+/** Where the hierarchies are mounted. */
+export const V2_ROOTS: readonly string[] = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'];
+export const V1_CPU_ROOTS: readonly string[] = [
+  '/sys/fs/cgroup/cpu',
+  '/sys/fs/cgroup/cpu,cpuacct',
+  '/sys/fs/cgroup/cpuacct,cpu',
+];
+
 /**
  * The quota in a cgroup v2 `cpu.max` ("$MAX $PERIOD", in microseconds; "max" is no limit).
  * Linux, Documentation/admin-guide/cgroup-v2.rst, "CPU Interface Files".
@@ -36,15 +44,31 @@ export function parseCfsQuota(quota: string, period: string): number | undefined
   return quotaOf(quota.trim(), period.trim());
 }
 
-/** The group paths in `/proc/self/cgroup`: of the unified hierarchy, and of v1's `cpu` controller. */
-export function parseSelfCgroup(text: string): { readonly v2?: string; readonly v1Cpu?: string } {
-  const paths: { v2?: string; v1Cpu?: string } = {};
+/** The group paths in `/proc/self/cgroup`: of the unified hierarchy, and of v1's controllers. */
+export interface SelfCgroup {
+  readonly v2?: string;
+  readonly v1Cpu?: string;
+  readonly v1Cpuacct?: string;
+  readonly v1Memory?: string;
+}
+
+const V1_KEYS: Readonly<Record<string, Exclude<keyof SelfCgroup, 'v2'>>> = {
+  cpu: 'v1Cpu',
+  cpuacct: 'v1Cpuacct',
+  memory: 'v1Memory',
+};
+
+export function parseSelfCgroup(text: string): SelfCgroup {
+  const paths: { -readonly [K in keyof SelfCgroup]: SelfCgroup[K] } = {};
   for (const line of text.split('\n')) {
     const match = /^(\d+):([^:]*):(.*)$/.exec(line);
     if (!match) continue;
     const [, id, controllers, path] = match as unknown as [string, string, string, string];
     if (id === '0' && controllers === '') paths.v2 = path;
-    else if (controllers.split(',').includes('cpu')) paths.v1Cpu = path;
+    for (const controller of controllers.split(',')) {
+      const key = V1_KEYS[controller];
+      if (key) paths[key] = path;
+    }
   }
   return paths;
 }
@@ -61,14 +85,14 @@ export function readCpuQuota(read: ReadText = readText): CpuQuota | undefined {
     if (cpus !== undefined) found.push({ cpus, source });
   };
   for (const group of upwards(own.v2 ?? '/')) {
-    for (const root of ['/sys/fs/cgroup', '/sys/fs/cgroup/unified']) {
+    for (const root of V2_ROOTS) {
       const file = join(root, group, 'cpu.max');
       const text = read(file);
       if (text !== undefined) note(parseCpuMax(text), file);
     }
   }
   for (const group of upwards(own.v1Cpu ?? '/')) {
-    for (const root of ['/sys/fs/cgroup/cpu', '/sys/fs/cgroup/cpu,cpuacct', '/sys/fs/cgroup/cpuacct,cpu']) {
+    for (const root of V1_CPU_ROOTS) {
       const file = join(root, group, 'cpu.cfs_quota_us');
       const quota = read(file);
       const period = read(join(root, group, 'cpu.cfs_period_us'));
@@ -102,7 +126,7 @@ function quotaOf(quota: string | undefined, period: string): number | undefined 
 }
 
 /** A group's path and those of all groups above it, the root last. */
-function upwards(group: string): readonly string[] {
+export function upwards(group: string): readonly string[] {
   const paths: string[] = [];
   for (let path = posix.normalize(`/${group}`); ; path = posix.dirname(path)) {
     paths.push(path);
@@ -110,7 +134,8 @@ function upwards(group: string): readonly string[] {
   }
 }
 
-function readText(path: string): string | undefined {
+/** The file's text, or undefined when it cannot be read. */
+export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -3,6 +3,7 @@ import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
 import type { ThreadChoice } from './cgroup.js';
 import { toMs } from './clock.js';
 import type { TensorInfo } from './engine.js';
+import type { StageObserver } from './metrics.js';
 import type { NextHops, NextStage } from './next-hops.js';
 import type { WorkQueue } from './queue.js';
 import { Sessions, sessionSpec } from './sessions.js';
@@ -54,6 +55,8 @@ export interface DeployedStage {
 export interface NodeDefaults {
   readonly engine: string;
   readonly threads: ThreadChoice;
+  /** Told of the sessions that are created. */
+  readonly observer?: Pick<StageObserver, 'loaded'>;
 }
 
 interface Entry {
@@ -133,6 +136,11 @@ export class Deployments {
     return [...this.#names].map(([name, { entry }]) => ({ name, ready: entry !== undefined }));
   }
 
+  /** Sessions that are kept open. */
+  get sessions(): number {
+    return this.#sessions.open;
+  }
+
   /** @throws TierbedError `missing` when there is no such name, `unavailable` when it is unloaded */
   get(name: string): Deployment {
     return this.#ready(name).deployment;
@@ -197,10 +205,12 @@ export class Deployments {
     session: SessionSpec,
   ): Promise<{ stage: DeployedStage; loadNs: number; warmupNs: number }> {
     const warm = spec.mode === 'warm';
-    const { inputs, outputs, loadNs } = await this.#queue.run(
+    const opened = await this.#queue.run(
       () => (warm ? this.#sessions.acquire(session) : this.#sessions.probe(session)),
       { unbounded: true },
     );
+    const { inputs, outputs, loadNs } = opened;
+    if (!('shared' in opened && opened.shared)) this.#defaults.observer?.loaded(spec.mode, loadNs);
     const stage = { session, inputs, outputs };
     if (!warm || spec.warmupRuns === 0) return { stage, loadNs: warm ? loadNs : 0, warmupNs: 0 };
     try {

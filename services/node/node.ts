@@ -78,13 +78,18 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     metrics.workerDied();
     log?.warn({ err: error }, 'the inference thread died');
   };
-  const deployments = new Deployments(store, worker, queue, new NextHops(), { engine, threads });
-  const pipeline = new Pipeline(queue, worker);
   let ready = true;
   const metrics = new NodeMetrics(
     { tier, version, engine, threads: threads.threads },
-    { queueLength: () => queue.length, deployments: () => deployments.list().length, ready: () => ready },
+    {
+      queueLength: () => queue.length,
+      deployments: () => deployments.list().length,
+      sessions: () => deployments.sessions,
+      ready: () => ready,
+    },
   );
+  const deployments = new Deployments(store, worker, queue, new NextHops(), { engine, threads, observer: metrics });
+  const pipeline = new Pipeline(queue, worker, metrics);
   const environment = async (): Promise<NodeEnvironment> =>
     describeEnvironment(engine, await worker.call('version', engine), threads);
 
@@ -110,7 +115,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     control = await startRpcServer({
       host,
       port: options.controlPort ?? DEFAULT_PORTS.control,
-      services: [nodeControlService(controlHandlers({ tier, store, deployments, pipeline, addresses, environment }))],
+      services: [
+        nodeControlService(controlHandlers({ tier, store, deployments, pipeline, metrics, addresses, environment })),
+      ],
     });
     log?.info({ ...addresses, control: control.address, engine, threads }, 'node is ready');
     let closing: Promise<void> | undefined;

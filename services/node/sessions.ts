@@ -15,6 +15,11 @@ export class Sessions {
     this.#worker = worker;
   }
 
+  /** Sessions that are open now. */
+  get open(): number {
+    return this.#shared.size;
+  }
+
   /**
    * Opens a session, or joins the users of one that is open.
    *

@@ -1,8 +1,8 @@
 import { TierbedError } from '../../base/errors.js';
-import type { Progress } from '../../base/progress.js';
 import { assertLinks, verifyLinks } from '../link/verify.js';
 import type { ResolvedStudy } from './resolve.js';
 import type { ResultsFolder } from './results-folder.js';
+import type { RunOptions } from './run.js';
 import type { Testbed } from './runtimes/runtime.js';
 
 /**
@@ -15,7 +15,7 @@ export async function proveLinks(
   folder: ResultsFolder,
   { file, links }: ResolvedStudy,
   testbed: Testbed,
-  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
+  { progress, signal, observer }: Pick<RunOptions, 'progress' | 'signal' | 'observer'>,
 ): Promise<void> {
   const { ms, percent } = file.study.linkTolerance;
   const verified = verifyLinks(testbed.links, links, { progress, toleranceMs: ms, tolerancePct: percent });
@@ -29,6 +29,7 @@ export async function proveLinks(
     set: links,
     runs: [...before.runs, { time: new Date().toISOString(), ...report }],
   });
+  observer?.proved?.(report, links);
   assertLinks(report);
 }
 

@@ -8,6 +8,8 @@ import { TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
 import type { Progress } from '../../base/progress.js';
 import { metric } from '../../workloads/metrics/index.js';
+import type { LinkSettings } from '../link/types.js';
+import type { LinkReport } from '../link/verify.js';
 import { deploy } from './deploy.js';
 import { diskError } from './disk-error.js';
 import { drive } from './drive.js';
@@ -31,6 +33,8 @@ export interface RunObserver {
   /** The testbed is there, until `closed`. */
   opened?(testbed: Testbed): void;
   closed?(): void;
+  /** The links were measured against what the study sets, whatever came of it. */
+  proved?(report: LinkReport, set: readonly LinkSettings[]): void;
   /** A row is on disk: `done` of `total` are. */
   recorded?(row: SampleRow, done: number, total: number): void;
 }

@@ -1,0 +1,97 @@
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { version } from '../../base/paths.js';
+import type { LinkSettings } from '../link/types.js';
+import type { LinkReport } from '../link/verify.js';
+import type { RunObserver } from './run.js';
+import type { TierControl } from './runtimes/runtime.js';
+import { BoundedLabel } from './metrics/bounded-label.js';
+import { LinkMetrics } from './metrics/link-metrics.js';
+import { type StudyInfo, StudyMetrics } from './metrics/study-metrics.js';
+import { TierMetrics } from './metrics/tier-metrics.js';
+
+/** A fault that is in force. */
+export interface FaultInForce {
+  /** The kind of fault, e.g. `link-down`. */
+  readonly fault: string;
+  /** What it was done to: a tier or a link. */
+  readonly target: string;
+}
+
+/** prom-client's figures of the process that are gauges by a counter's name. */
+const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+const MAX_FAULTS = 50;
+const MAX_TARGETS = 20;
+
+/**
+ * The orchestrator's figures for Prometheus; docs/metrics.md lists them. Labels are bounded: strategies by
+ * `MAX_STRATEGIES` and anew with each study, and no item's name is one.
+ */
+export class OrchestratorMetrics {
+  readonly registry = new Registry();
+  readonly #study: StudyMetrics;
+  readonly #links: LinkMetrics;
+  readonly #tiers: TierMetrics;
+  readonly #faults: Gauge<'fault' | 'target'>;
+  readonly #faultNames = new BoundedLabel(MAX_FAULTS);
+  readonly #targets = new BoundedLabel(MAX_TARGETS);
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+    for (const name of MISNAMED) this.registry.removeSingleMetric(name);
+    const registers = [this.registry];
+    this.#study = new StudyMetrics(this.registry);
+    this.#links = new LinkMetrics(this.registry);
+    this.#tiers = new TierMetrics(this.registry);
+    this.#faults = new Gauge({
+      name: 'tierbed_faults_in_force',
+      help: 'Faults that are in force now, by kind and by the tier or link they were done to.',
+      labelNames: ['fault', 'target'],
+      registers,
+    });
+    new Gauge({
+      name: 'tierbed_orchestrator_build_info',
+      help: 'Always 1; what runs here is in the labels.',
+      labelNames: ['version'],
+      registers,
+    }).set({ version }, 1);
+  }
+
+  /** Sees one run of a study; what was counted for the run before it goes when this one has the testbed. */
+  observer(info: StudyInfo): RunObserver {
+    return {
+      opened: (testbed) => {
+        this.#study.began(info);
+        this.watchTiers(testbed.tiers);
+      },
+      closed: () => this.#study.ended(),
+      proved: (report, set) => {
+        this.setLinks(set);
+        this.linksProved(report);
+      },
+      recorded: (row, done, total) => this.#study.recorded(row, done, total),
+    };
+  }
+
+  /** What the links are set to from now on; links that are not named stay as they were. */
+  setLinks(links: readonly LinkSettings[]): void {
+    this.#links.set(links);
+  }
+
+  /** What a proof of the links measured. */
+  linksProved(report: LinkReport): void {
+    this.#links.proved(report);
+  }
+
+  /** All faults that are in force now; those that are not named are over. */
+  setFaults(faults: readonly FaultInForce[]): void {
+    this.#faults.reset();
+    for (const { fault, target } of faults) {
+      this.#faults.inc({ fault: this.#faultNames.of(fault), target: this.#targets.of(target) });
+    }
+  }
+
+  /** The tiers whose limits and use are shown as the runtime sees them; undefined: none. */
+  watchTiers(control: TierControl | undefined): void {
+    this.#tiers.watch(control);
+  }
+}
