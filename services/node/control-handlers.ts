@@ -13,10 +13,12 @@ import { withDeadline } from './deadline.js';
 import type { DeploySpec } from './deployments.js';
 import type { NodeEnvironment } from './environment.js';
 import type { HopRecord } from './hops.js';
+import type { NodeMetrics, Outcome } from './metrics.js';
 import { runSample, type Sample, type SampleContext } from './sample.js';
 
 /** What the control plane answers from. */
 export interface ControlContext extends SampleContext {
+  readonly metrics: NodeMetrics;
   /** Of the node's other servers, host:port. */
   readonly addresses: { readonly data: string; readonly metrics: string };
   environment(): Promise<NodeEnvironment>;
@@ -45,8 +47,29 @@ export function controlHandlers(context: ControlContext): NodeControlHandlers {
       return {};
     },
     runSample: async ({ deployment, itemSha256, deadlineMs }, call) =>
-      response(await withDeadline(call, deadlineMs, (within) => runSample(context, deployment, itemSha256, within))),
+      response(
+        await counted(context.metrics, () =>
+          withDeadline(call, deadlineMs, (within) => runSample(context, deployment, itemSha256, within)),
+        ),
+      ),
   };
+}
+
+/** Counts a sample as it ends. */
+async function counted(metrics: NodeMetrics, run: () => Promise<Sample>): Promise<Sample> {
+  let status: Outcome = 'internal';
+  let sample: Sample | undefined;
+  try {
+    sample = await run();
+    status = 'ok';
+    return sample;
+  } catch (error) {
+    if (error instanceof TierbedError) status = error.kind;
+    throw error;
+  } finally {
+    // Counted when the answer is on its way: nobody has to wait for that.
+    setImmediate(() => metrics.sample(status, sample?.hops[0]));
+  }
 }
 
 async function putFile({ store }: ControlContext, messages: AsyncIterable<PutFileRequest>): Promise<boolean> {

@@ -3,7 +3,6 @@ import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
 import type { ThreadChoice } from './cgroup.js';
 import { toMs } from './clock.js';
 import type { TensorInfo } from './engine.js';
-import type { StageObserver } from './metrics.js';
 import type { NextHops, NextStage } from './next-hops.js';
 import type { WorkQueue } from './queue.js';
 import { Sessions, sessionSpec } from './sessions.js';
@@ -55,8 +54,6 @@ export interface DeployedStage {
 export interface NodeDefaults {
   readonly engine: string;
   readonly threads: ThreadChoice;
-  /** Told of the sessions that are created. */
-  readonly observer?: Pick<StageObserver, 'loaded'>;
 }
 
 interface Entry {
@@ -205,12 +202,10 @@ export class Deployments {
     session: SessionSpec,
   ): Promise<{ stage: DeployedStage; loadNs: number; warmupNs: number }> {
     const warm = spec.mode === 'warm';
-    const opened = await this.#queue.run(
+    const { inputs, outputs, loadNs } = await this.#queue.run(
       () => (warm ? this.#sessions.acquire(session) : this.#sessions.probe(session)),
       { unbounded: true },
     );
-    const { inputs, outputs, loadNs } = opened;
-    if (!('shared' in opened && opened.shared)) this.#defaults.observer?.loaded(spec.mode, loadNs);
     const stage = { session, inputs, outputs };
     if (!warm || spec.warmupRuns === 0) return { stage, loadNs: warm ? loadNs : 0, warmupNs: 0 };
     try {

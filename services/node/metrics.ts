@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorKind } from '../../base/errors.js';
 import type { HopRecord } from './hops.js';
+import type { HopObserver } from './observed-client.js';
 import { registerResourceMetrics } from './resource-metrics.js';
 
 /** The parts of a request's time on this node, as the label `part` has them. */
@@ -43,18 +44,6 @@ export interface Gauges {
   ready(): boolean;
 }
 
-/** Told what stages do beside answering. */
-export interface StageObserver {
-  /** A session was created, in `ns`. */
-  loaded(session: 'warm' | 'cold', ns: number): void;
-  /** A request to the next stage's node was handed to the transport. */
-  hopSent(bytes: number): void;
-  /** An answer of the next stage's node is there. */
-  hopReceived(bytes: number): void;
-  /** A request to the next stage's node is through, `ns` after it was made. */
-  hopEnded(status: Outcome, ns: number): void;
-}
-
 export interface NodeInfo {
   readonly tier: string;
   readonly version: string;
@@ -66,7 +55,7 @@ export interface NodeInfo {
  * The node's figures for Prometheus; docs/metrics.md lists them. Labels are bounded: no deployment's, item's or caller's
  * name is ever one, since a study makes as many of those as it likes.
  */
-export class NodeMetrics implements StageObserver {
+export class NodeMetrics implements HopObserver {
   readonly registry = new Registry();
   readonly #requests: Counter<'status'>;
   readonly #parts: Histogram<'part'>;
@@ -190,6 +179,7 @@ export class NodeMetrics implements StageObserver {
     if (status === 'ok' && hop) this.#observeParts(hop);
   }
 
+  /** Counts a session that was created. */
   loaded(session: 'warm' | 'cold', ns: number): void {
     this.#loads.observe({ session }, ns / 1e9);
   }
@@ -198,13 +188,10 @@ export class NodeMetrics implements StageObserver {
     this.#hopSent.inc(bytes);
   }
 
-  hopReceived(bytes: number): void {
-    this.#hopReceived.inc(bytes);
-  }
-
-  hopEnded(status: Outcome, ns: number): void {
+  hopEnded(status: Outcome, ns: number, receivedBytes: number): void {
     this.#hopRequests.inc({ status });
     this.#hopSeconds.observe(ns / 1e9);
+    this.#hopReceived.inc(receivedBytes);
   }
 
   received(bytes: number): void {

@@ -1,4 +1,5 @@
-import { connect, InferenceClient, type RpcChannel } from '../rpc/client.js';
+import { connect, type InferenceClient, type RpcChannel } from '../rpc/client.js';
+import { type HopObserver, ObservedClient } from './observed-client.js';
 
 /** How long a deployment waits for the connection to its next stage. */
 const CONNECT_MS = 1000;
@@ -23,6 +24,11 @@ interface Connection {
 /** Connections to the nodes behind this one: one an address, kept while a deployment needs it. */
 export class NextHops {
   readonly #connections = new Map<string, Connection>();
+  readonly #observer: HopObserver;
+
+  constructor(observer: HopObserver) {
+    this.#observer = observer;
+  }
 
   /**
    * Connects at once, so that no measured request pays for it. A node that is not up yet is no error: the requests that
@@ -35,7 +41,7 @@ export class NextHops {
     readonly address: string;
     readonly deployment: string;
   }): Promise<NextStage> {
-    const connection = this.#connections.get(address) ?? open(address);
+    const connection = this.#connections.get(address) ?? this.#open(address);
     connection.users++;
     this.#connections.set(address, connection);
     await connection.channel.waitForReady(CONNECT_MS).catch(() => {});
@@ -53,9 +59,9 @@ export class NextHops {
       },
     };
   }
-}
 
-function open(address: string): Connection {
-  const channel = connect(address);
-  return { users: 0, channel, client: new InferenceClient(channel) };
+  #open(address: string): Connection {
+    const channel = connect(address);
+    return { users: 0, channel, client: new ObservedClient(channel, this.#observer) };
+  }
 }

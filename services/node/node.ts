@@ -88,8 +88,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       ready: () => ready,
     },
   );
-  const deployments = new Deployments(store, worker, queue, new NextHops(), { engine, threads, observer: metrics });
-  const pipeline = new Pipeline(queue, worker, metrics);
+  worker.onLoad = (session, ns) => metrics.loaded(session, ns);
+  const deployments = new Deployments(store, worker, queue, new NextHops(metrics), { engine, threads });
+  const pipeline = new Pipeline(queue, worker);
   const environment = async (): Promise<NodeEnvironment> =>
     describeEnvironment(engine, await worker.call('version', engine), threads);
 

@@ -2,11 +2,10 @@ import { TierbedError } from '../../base/errors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 import type { InferResponse, SentStamp } from '../rpc/messages.js';
 import type { CallContext } from '../rpc/method.js';
-import { elapsedNs, nowNs } from './clock.js';
+import { elapsedNs } from './clock.js';
 import type { Deployment } from './deployments.js';
 import type { TensorInfo } from './engine.js';
 import { HOPS_PARAMETER, type HopRecord, parseHops, READY_PARAMETER, STAGE_PARAMETER } from './hops.js';
-import type { Outcome, StageObserver } from './metrics.js';
 import type { WorkQueue } from './queue.js';
 import type { InferenceWorker } from './worker-client.js';
 
@@ -42,12 +41,10 @@ interface Ready {
 export class Pipeline {
   readonly #queue: WorkQueue;
   readonly #worker: InferenceWorker;
-  readonly #observer: StageObserver | undefined;
 
-  constructor(queue: WorkQueue, worker: InferenceWorker, observer?: StageObserver) {
+  constructor(queue: WorkQueue, worker: InferenceWorker) {
     this.#queue = queue;
     this.#worker = worker;
-    this.#observer = observer;
   }
 
   /** @throws TierbedError as the queue, the worker and the next node do */
@@ -55,31 +52,8 @@ export class Pipeline {
     const { deployment, requestedOutputs = [] } = request;
     if (!deployment.next) checkOutputs(requestedOutputs, deployment.stage?.outputs ?? []);
     const here = await this.#runHere(request);
-    if (deployment.next) return this.#forward(request, deployment.next, here);
+    if (deployment.next) return forward(request, deployment.next, here);
     return { outputs: chosen(here.tensors, requestedOutputs), behind: [] };
-  }
-
-  async #forward(request: StageRequest, next: NonNullable<Deployment['next']>, here: Ready): Promise<ChainResult> {
-    const observer = this.#observer;
-    const startNs = nowNs();
-    let status: Outcome = 'internal';
-    let received = 0;
-    try {
-      const result = await forward(request, next, here, observer);
-      status = 'ok';
-      received = result.behind[0]?.downBytes ?? 0;
-      return result;
-    } catch (error) {
-      if (error instanceof TierbedError) status = error.kind;
-      throw error;
-    } finally {
-      const ns = elapsedNs(startNs);
-      // Counted when the answer is on its way: nobody has to wait for that.
-      setImmediate(() => {
-        observer?.hopReceived(received);
-        observer?.hopEnded(status, ns);
-      });
-    }
   }
 
   async #runHere({ deployment, inputs, readyNs, call, hop }: StageRequest): Promise<Ready> {
@@ -97,7 +71,6 @@ export class Pipeline {
     hop.queueNs += elapsedNs(readyNs, run.postedNs);
     hop.preprocessNs += run.preprocessNs;
     hop.loadNs += run.loadNs;
-    if (run.loadNs > 0) setImmediate(() => this.#observer?.loaded(spec.mode, run.loadNs));
     hop.computeNs += run.computeNs;
     // Whatever passed between the job's leaving and its answer that is not named was spent on the way, or around the run.
     hop.handoverNs += elapsedNs(run.postedNs, run.returnedNs) - run.preprocessNs - run.loadNs - run.computeNs;
@@ -110,7 +83,6 @@ async function forward(
   { deployment, requestedOutputs, call, hop }: StageRequest,
   next: NonNullable<Deployment['next']>,
   { tensors, readyNs }: Ready,
-  observer: StageObserver | undefined,
 ): Promise<ChainResult> {
   const stage = hop.stage + (deployment.stage ? 1 : 0);
   const answer = await next.client.infer(
@@ -123,7 +95,6 @@ async function forward(
         stamp: true,
         onSent: (sent: SentStamp) => {
           hop.serialiseNs += elapsedNs(readyNs, sent.sentNs);
-          setImmediate(() => observer?.hopSent(sent.bytes));
         },
       },
     },

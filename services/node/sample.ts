@@ -1,4 +1,3 @@
-import { TierbedError } from '../../base/errors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 import { digest } from '../../workloads/postprocess/digest.js';
 import { postprocess } from '../../workloads/postprocess/index.js';
@@ -6,7 +5,6 @@ import type { CallContext } from '../rpc/method.js';
 import { elapsedNs, nowNs } from './clock.js';
 import type { Deployments } from './deployments.js';
 import { type HopRecord, newHop, type SampleTimes, sampleTimes } from './hops.js';
-import type { NodeMetrics, Outcome } from './metrics.js';
 import { ITEM_INPUT, type Pipeline } from './pipeline.js';
 import type { Store } from './store.js';
 
@@ -27,7 +25,6 @@ export interface SampleContext {
   readonly store: Store;
   readonly deployments: Deployments;
   readonly pipeline: Pipeline;
-  readonly metrics: NodeMetrics;
 }
 
 /**
@@ -37,27 +34,6 @@ export interface SampleContext {
  * @throws TierbedError `missing` for an item or a deployment that is not here, and what the stages throw
  */
 export async function runSample(
-  context: SampleContext,
-  deploymentName: string,
-  itemSha256: string,
-  call: CallContext,
-): Promise<Sample> {
-  let status: Outcome = 'internal';
-  let sample: Sample | undefined;
-  try {
-    sample = await measured(context, deploymentName, itemSha256, call);
-    status = 'ok';
-    return sample;
-  } catch (error) {
-    if (error instanceof TierbedError) status = error.kind;
-    throw error;
-  } finally {
-    // Counted when the answer is on its way.
-    setImmediate(() => context.metrics.sample(status, sample?.hops[0]));
-  }
-}
-
-async function measured(
   context: SampleContext,
   deploymentName: string,
   itemSha256: string,

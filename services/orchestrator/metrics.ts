@@ -2,12 +2,12 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { version } from '../../base/paths.js';
 import type { LinkSettings } from '../link/types.js';
 import type { LinkReport } from '../link/verify.js';
-import type { RunObserver } from './run.js';
-import type { TierControl } from './runtimes/runtime.js';
 import { BoundedLabel } from './metrics/bounded-label.js';
 import { LinkMetrics } from './metrics/link-metrics.js';
 import { type StudyInfo, StudyMetrics } from './metrics/study-metrics.js';
 import { TierMetrics } from './metrics/tier-metrics.js';
+import type { RunObserver } from './run.js';
+import type { TierControl } from './runtimes/runtime.js';
 
 /** A fault that is in force. */
 export interface FaultInForce {
