@@ -1,5 +1,6 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorKind } from '../../base/errors.js';
+import { collectProcessMetrics } from '../metrics/process-metrics.js';
 import type { HopRecord } from './hops.js';
 import type { HopObserver } from './observed-client.js';
 import { registerResourceMetrics } from './resource-metrics.js';
@@ -32,9 +33,6 @@ const OUTCOMES = [
   'cancelled',
   'internal',
 ] as const satisfies readonly Outcome[];
-
-/** prom-client's figures of the process that are gauges by a counter's name. */
-const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
 /** What the node's queue, deployments and inference thread look like when they are asked. */
 export interface Gauges {
@@ -73,8 +71,7 @@ export class NodeMetrics implements HopObserver {
   constructor(info: NodeInfo, gauges: Gauges) {
     const registers = [this.registry];
     this.registry.setDefaultLabels({ tier: info.tier });
-    collectDefaultMetrics({ register: this.registry });
-    for (const name of MISNAMED) this.registry.removeSingleMetric(name);
+    collectProcessMetrics(this.registry);
     registerResourceMetrics(this.registry);
     this.#requests = new Counter({
       name: 'tierbed_requests_total',

@@ -1,7 +1,8 @@
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Gauge, Registry } from 'prom-client';
 import { version } from '../../base/paths.js';
 import type { LinkSettings } from '../link/types.js';
 import type { LinkReport } from '../link/verify.js';
+import { collectProcessMetrics } from '../metrics/process-metrics.js';
 import { BoundedLabel } from './metrics/bounded-label.js';
 import { LinkMetrics } from './metrics/link-metrics.js';
 import { type StudyInfo, StudyMetrics } from './metrics/study-metrics.js';
@@ -17,8 +18,6 @@ export interface FaultInForce {
   readonly target: string;
 }
 
-/** prom-client's figures of the process that are gauges by a counter's name. */
-const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 const MAX_FAULTS = 50;
 const MAX_TARGETS = 20;
 
@@ -36,8 +35,7 @@ export class OrchestratorMetrics {
   readonly #targets = new BoundedLabel(MAX_TARGETS);
 
   constructor() {
-    collectDefaultMetrics({ register: this.registry });
-    for (const name of MISNAMED) this.registry.removeSingleMetric(name);
+    collectProcessMetrics(this.registry);
     const registers = [this.registry];
     this.#study = new StudyMetrics(this.registry);
     this.#links = new LinkMetrics(this.registry);

@@ -5,7 +5,7 @@ import type { LinkReport } from '../../link/verify.js';
 type LinkLabels = 'link' | 'direction';
 
 const DIRECTIONS: readonly Direction[] = ['up', 'down'];
-const BITS_PER_MBIT = 1e6;
+const BYTES_PER_MBIT = 1e6 / 8;
 
 /** What links were set to, and what the proof measured of it. */
 export class LinkMetrics {
@@ -24,11 +24,11 @@ export class LinkMetrics {
   constructor(registry: Registry) {
     const gauge = (name: string, help: string): Gauge<LinkLabels> =>
       new Gauge({ name, help, labelNames: ['link', 'direction'], registers: [registry] });
-    this.#setRate = gauge('tierbed_link_set_rate_bits_per_second', 'Rate that the link is set to; +Inf: no limit.');
+    this.#setRate = gauge('tierbed_link_set_rate_bytes_per_second', 'Rate that the link is set to; 0: not limited.');
     this.#setDelay = gauge('tierbed_link_set_delay_seconds', 'One-way delay that the link is set to.');
     this.#setJitter = gauge('tierbed_link_set_jitter_seconds', 'Standard deviation of the delay that is set.');
     this.#setLoss = gauge('tierbed_link_set_loss_ratio', 'Share of packets that the link is set to lose.');
-    this.#measuredRate = gauge('tierbed_link_measured_rate_bits_per_second', 'Rate that the last proof measured.');
+    this.#measuredRate = gauge('tierbed_link_measured_rate_bytes_per_second', 'Rate that the last proof measured.');
     this.#measuredDelay = gauge('tierbed_link_measured_delay_seconds', 'One-way delay that the last proof measured.');
     this.#measuredJitter = gauge('tierbed_link_measured_jitter_seconds', 'Jitter that the last proof measured.');
     this.#measuredLoss = gauge('tierbed_link_measured_loss_ratio', 'Loss that the last proof measured.');
@@ -73,7 +73,7 @@ export class LinkMetrics {
       // By name, since what else a proof measures is not this file's to know.
       switch (figure as string) {
         case 'rateMbps':
-          this.#measuredRate.set(labels, measured * BITS_PER_MBIT);
+          this.#measuredRate.set(labels, measured * BYTES_PER_MBIT);
           break;
         case 'delayMs':
           this.#measuredDelay.set(labels, measured / 1000);
@@ -89,7 +89,7 @@ export class LinkMetrics {
   }
 
   #setDirection(labels: { link: string; direction: Direction }, settings: DirectionSettings): void {
-    this.#setRate.set(labels, settings.rateMbps ? settings.rateMbps * BITS_PER_MBIT : Number.POSITIVE_INFINITY);
+    this.#setRate.set(labels, (settings.rateMbps ?? 0) * BYTES_PER_MBIT);
     this.#setDelay.set(labels, settings.delayMs / 1000);
     this.#setJitter.set(labels, settings.jitterMs / 1000);
     this.#setLoss.set(labels, (settings.lossPct ?? 0) / 100);
