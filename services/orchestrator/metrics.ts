@@ -30,9 +30,7 @@ export class OrchestratorMetrics {
   readonly #study: StudyMetrics;
   readonly #links: LinkMetrics;
   readonly #tiers: TierMetrics;
-  readonly #faults: Gauge<'fault' | 'target'>;
-  readonly #faultNames = new BoundedLabel(MAX_FAULTS);
-  readonly #targets = new BoundedLabel(MAX_TARGETS);
+  #readFaults: () => readonly FaultInForce[] = () => [];
 
   constructor() {
     collectProcessMetrics(this.registry);
@@ -40,11 +38,20 @@ export class OrchestratorMetrics {
     this.#study = new StudyMetrics(this.registry);
     this.#links = new LinkMetrics(this.registry);
     this.#tiers = new TierMetrics(this.registry);
-    this.#faults = new Gauge({
+    const faultNames = new BoundedLabel(MAX_FAULTS);
+    const targets = new BoundedLabel(MAX_TARGETS);
+    const readFaults = (): readonly FaultInForce[] => this.#readFaults();
+    new Gauge({
       name: 'tierbed_faults_in_force',
       help: 'Faults that are in force now, by kind and by the tier or link they were done to.',
       labelNames: ['fault', 'target'],
       registers,
+      collect() {
+        this.reset();
+        for (const { fault, target } of readFaults()) {
+          this.inc({ fault: faultNames.of(fault), target: targets.of(target) });
+        }
+      },
     });
     new Gauge({
       name: 'tierbed_orchestrator_build_info',
@@ -80,12 +87,14 @@ export class OrchestratorMetrics {
     this.#links.proved(report);
   }
 
-  /** All faults that are in force now; those that are not named are over. */
+  /** Where the faults in force are asked for when somebody asks for the metrics. */
+  watchFaults(read: () => readonly FaultInForce[]): void {
+    this.#readFaults = read;
+  }
+
+  /** All faults that are in force from now on; those that are not named are over. */
   setFaults(faults: readonly FaultInForce[]): void {
-    this.#faults.reset();
-    for (const { fault, target } of faults) {
-      this.#faults.inc({ fault: this.#faultNames.of(fault), target: this.#targets.of(target) });
-    }
+    this.watchFaults(() => faults);
   }
 
   /** The tiers whose limits and use are shown as the runtime sees them; undefined: none. */

@@ -189,10 +189,13 @@ test('faults in force are those that were named last', async () => {
     { fault: 'node-kill', target: 'edge' },
   ]);
   assert.equal((await samples(metrics)).get('tierbed_faults_in_force{fault="link-down",target="mobile-edge"}'), 1);
-  metrics.setFaults([{ fault: 'node-kill', target: 'edge' }]);
+  let active = [{ fault: 'node-kill', target: 'edge' }];
+  metrics.watchFaults(() => active);
   const got = await samples(metrics);
   assert.equal(got.get('tierbed_faults_in_force{fault="link-down",target="mobile-edge"}'), undefined);
   assert.equal(got.get('tierbed_faults_in_force{fault="node-kill",target="edge"}'), 1);
+  active = [];
+  assert.equal((await samples(metrics)).get('tierbed_faults_in_force{fault="node-kill",target="edge"}'), undefined);
 });
 
 test('tiers as the runtime sees them; what it cannot tell is left out, and no scrape waits for it', async () => {
