@@ -19,10 +19,12 @@ import type { NodeEnvironment } from './environment.js';
 import { FAIL, type FailurePolicy } from './failure-policy.js';
 import type { NodeFaults } from './faults/index.js';
 import type { HopRecord } from './hops.js';
+import type { NodeMetrics, Outcome } from './metrics.js';
 import { runSample, type Sample, type SampleContext } from './sample.js';
 
 /** What the control plane answers from. */
 export interface ControlContext extends SampleContext {
+  readonly metrics: NodeMetrics;
   /** Of the node's other servers, host:port. */
   readonly addresses: { readonly data: string; readonly metrics: string };
   environment(): Promise<NodeEnvironment>;
@@ -57,13 +59,30 @@ export function controlHandlers(context: ControlContext): NodeControlHandlers {
     calibrate: (request) => context.calibrate(checkedOrder(request)),
     runSample: async ({ deployment, itemSha256, sampleId, deadlineMs }, call) => {
       const run = (within: CallContext) => runSample(context, deployment, itemSha256, sampleId, within);
-      return response(await withDeadline(call, deadlineMs, run));
+      return response(await counted(context.metrics, () => withDeadline(call, deadlineMs, run)));
     },
     setFault: async ({ fault, optionsJson }) => {
       await context.faults.set(fault, optionsJson);
       return {};
     },
   };
+}
+
+/** Counts a sample as it ends. */
+async function counted(metrics: NodeMetrics, run: () => Promise<Sample>): Promise<Sample> {
+  let status: Outcome = 'internal';
+  let sample: Sample | undefined;
+  try {
+    sample = await run();
+    status = 'ok';
+    return sample;
+  } catch (error) {
+    if (error instanceof TierbedError) status = error.kind;
+    throw error;
+  } finally {
+    // Counted when the answer is on its way: nobody has to wait for that.
+    setImmediate(() => metrics.sample(status, sample?.hops[0]));
+  }
 }
 
 async function putFile({ store }: ControlContext, messages: AsyncIterable<PutFileRequest>): Promise<boolean> {

@@ -153,6 +153,11 @@ export class Deployments {
     return [...this.#names].map(([name, { entry }]) => ({ name, ready: entry !== undefined }));
   }
 
+  /** Sessions that are kept open. */
+  get sessions(): number {
+    return this.#sessions.open;
+  }
+
   /** @throws TierbedError `missing` when there is no such name, `unavailable` when it is unloaded */
   get(name: string): Deployment {
     return this.#ready(name).deployment;

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import { connect, InferenceClient, type RpcChannel } from '../rpc/client.js';
+import { connect, type InferenceClient, type RpcChannel } from '../rpc/client.js';
+import { type HopObserver, ObservedClient } from './observed-client.js';
 
 /** How long a deployment waits for the connection to its next stage. */
 const CONNECT_MS = 1000;
@@ -24,10 +25,12 @@ interface Connection {
 /** Connections to the nodes behind this one: one an address, kept while a deployment needs it. */
 export class NextHops {
   readonly #connections = new Map<string, Connection>();
+  readonly #observer: HopObserver;
   readonly #onSocket: (socket: Socket) => void;
 
   /** @param onSocket is given every connection that is made */
-  constructor(onSocket: (socket: Socket) => void = () => {}) {
+  constructor(observer: HopObserver, onSocket: (socket: Socket) => void = () => {}) {
+    this.#observer = observer;
     this.#onSocket = onSocket;
   }
 
@@ -42,7 +45,7 @@ export class NextHops {
     readonly address: string;
     readonly deployment: string;
   }): Promise<NextStage> {
-    const connection = this.#connections.get(address) ?? open(address, this.#onSocket);
+    const connection = this.#connections.get(address) ?? this.#open(address);
     connection.users++;
     this.#connections.set(address, connection);
     await connection.channel.waitForReady(CONNECT_MS).catch(() => {});
@@ -60,9 +63,9 @@ export class NextHops {
       },
     };
   }
-}
 
-function open(address: string, onSocket: (socket: Socket) => void): Connection {
-  const channel = connect(address, { onSocket });
-  return { users: 0, channel, client: new InferenceClient(channel) };
+  #open(address: string): Connection {
+    const channel = connect(address, { onSocket: this.#onSocket });
+    return { users: 0, channel, client: new ObservedClient(channel, this.#observer) };
+  }
 }

@@ -83,14 +83,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     metrics.workerDied();
     log?.warn({ err: error }, 'the inference thread died');
   };
-  const dataSockets = new Set<Socket>();
-  const onSocket = (socket: Socket): void => {
-    dataSockets.add(socket);
-    socket.once('close', () => dataSockets.delete(socket));
-  };
-  const faults = new NodeFaults({ store, dataSockets });
-  const deployments = new Deployments(store, worker, queue, new NextHops(onSocket), { engine, threads });
-  const pipeline = new Pipeline(queue, worker);
   let ready = true;
   const metrics = new NodeMetrics(
     {
@@ -99,8 +91,22 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         return threads().threads;
       },
     },
-    { queueLength: () => queue.length, deployments: () => deployments.list().length, ready: () => ready },
+    {
+      queueLength: () => queue.length,
+      deployments: () => deployments.list().length,
+      sessions: () => deployments.sessions,
+      ready: () => ready,
+    },
   );
+  worker.onLoad = (session, ns) => metrics.loaded(session, ns);
+  const dataSockets = new Set<Socket>();
+  const onSocket = (socket: Socket): void => {
+    dataSockets.add(socket);
+    socket.once('close', () => dataSockets.delete(socket));
+  };
+  const faults = new NodeFaults({ store, dataSockets });
+  const deployments = new Deployments(store, worker, queue, new NextHops(metrics, onSocket), { engine, threads });
+  const pipeline = new Pipeline(queue, worker);
   const environment = async (): Promise<NodeEnvironment> =>
     describeEnvironment(engine, await worker.call('version', engine), threads());
 
@@ -132,7 +138,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       port: options.controlPort ?? DEFAULT_PORTS.control,
       services: [
         nodeControlService(
-          controlHandlers({ tier, store, deployments, pipeline, addresses, environment, calibrate, faults }),
+          controlHandlers({ tier, store, deployments, pipeline, metrics, addresses, environment, calibrate, faults }),
         ),
       ],
     });

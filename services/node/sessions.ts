@@ -15,6 +15,11 @@ export class Sessions {
     this.#worker = worker;
   }
 
+  /** Sessions that are open now. */
+  get open(): number {
+    return this.#shared.size;
+  }
+
   /**
    * Opens a session, or joins the users of one that is open.
    *
@@ -26,7 +31,9 @@ export class Sessions {
     entry.users++;
     if (!known) this.#shared.set(spec.key, entry);
     try {
-      return { ...(await entry.opened), shared: known !== undefined };
+      const opened = await entry.opened;
+      if (!known) this.#worker.onLoad('warm', opened.loadNs);
+      return { ...opened, shared: known !== undefined };
     } catch (error) {
       if (this.#shared.get(spec.key) === entry) this.#shared.delete(spec.key);
       throw error;
@@ -45,6 +52,7 @@ export class Sessions {
   async probe(spec: SessionSpec): Promise<OpenResult> {
     const key = `${spec.key} probe`;
     const opened = await this.#worker.call('open', { ...spec, key });
+    this.#worker.onLoad('cold', opened.loadNs);
     await this.#worker.call('close', { key });
     return opened;
   }

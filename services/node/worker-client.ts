@@ -25,6 +25,8 @@ export class InferenceWorker {
   readonly #url: URL;
   /** Told when the thread dies without being asked to. */
   onDeath: (error: TierbedError) => void = () => {};
+  /** Told when a session was created, and in how many ns: one that is kept, or one of a cold request or deployment. */
+  onLoad: (session: 'warm' | 'cold', ns: number) => void = () => {};
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | undefined;
   #stopped = false;
@@ -45,7 +47,10 @@ export class InferenceWorker {
       item: job.item && item && { preprocess: job.item.preprocess, bytes: firstBytes(item.tensors) },
     };
     const result = await this.call('run', argument, [...inputs.transfer, ...(item?.transfer ?? [])]);
-    return { ...result, postedNs, returnedNs: nowNs() };
+    const returnedNs = nowNs();
+    // Counted when the run's outputs are on their way: nobody has to wait for that.
+    if (result.loadNs > 0) setImmediate(() => this.onLoad(job.fresh ? 'cold' : 'warm', result.loadNs));
+    return { ...result, postedNs, returnedNs };
   }
 
   /** @throws TierbedError what the worker threw, or `internal` when it died */

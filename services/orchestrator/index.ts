@@ -1,3 +1,4 @@
+export { type FaultInForce, OrchestratorMetrics } from './metrics.js';
 export { planFile } from './plan-file.js';
 export { planTable } from './plan-table.js';
 export { resolveStudy } from './resolve.js';

@@ -4,6 +4,7 @@ import type { LinkSettings } from '../link/types.js';
 import { assertLinks, type LinkReport, verifyLinks } from '../link/verify.js';
 import type { ResolvedStudy } from './resolve.js';
 import type { ResultsFolder } from './results-folder.js';
+import type { RunObserver } from './run.js';
 import type { LinkTolerance, Runtime, Testbed } from './runtimes/runtime.js';
 
 const LOCAL_TOLERANCE: LinkTolerance = { ms: 1, percent: 3 };
@@ -12,6 +13,7 @@ export interface ProveOptions {
   readonly runtime: Pick<Runtime, 'linkTolerance'>;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  readonly observer?: Pick<RunObserver, 'proved'>;
 }
 
 /** One proof of a run's links, as links.json has it. */
@@ -75,7 +77,7 @@ async function prove(
   folder: ResultsFolder,
   { file, links }: ResolvedStudy,
   testbed: Testbed,
-  { runtime, progress, signal }: ProveOptions,
+  { runtime, progress, signal, observer }: ProveOptions,
 ): Promise<LinkProof> {
   const tolerance = { ...LOCAL_TOLERANCE, ...runtime.linkTolerance, ...file.study.linkTolerance };
   const verified = verifyLinks(testbed.links, links, {
@@ -91,6 +93,7 @@ async function prove(
   const proof: LinkProof = { when, time: new Date().toISOString(), driver: testbed.links.driver, tolerance, ...report };
   const runs = [...(await readProofs(folder)), proof];
   await folder.writeJson('links', { set: links, runs } satisfies LinksFile);
+  observer?.proved?.(report, links);
   return proof;
 }
 

@@ -9,7 +9,8 @@ import { TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
 import { type Progress, silent } from '../../base/progress.js';
 import { metric } from '../../workloads/metrics/index.js';
-import type { LinkFigure } from '../link/verify.js';
+import type { LinkSettings } from '../link/types.js';
+import type { LinkFigure, LinkReport } from '../link/verify.js';
 import { calibrate } from './calibration.js';
 import { leastOf, physicsToleranceMs } from './crossings.js';
 import { deploy } from './deploy.js';
@@ -40,6 +41,10 @@ export interface RunObserver {
   /** The testbed and its faults are there, until `closed`; changes made to its links through it are recorded. */
   opened?(testbed: Testbed, faults: FaultBoard): void;
   closed?(): void;
+  /** A link was set, by the timeline, a fault or somebody: it is now this. */
+  linkSet?(link: LinkSettings): void;
+  /** The links were measured against what the study sets, whatever came of it. */
+  proved?(report: LinkReport, set: readonly LinkSettings[]): void;
   /** A row is on disk: `done` of `total` are. */
   recorded?(row: SampleRow, done: number, total: number): void;
 }
@@ -134,6 +139,7 @@ async function measure(
         const strategies = study.strategies.filter(({ placement }) => chainOf(placement).some((h) => h.tier === tier));
         await warmUp({ ...common, strategies, itemOf, runs: WARM_UP_AGAIN, progress: silent });
       });
+      events.onLinkSet = (link) => options.observer?.linkSet?.(link);
       options.observer?.opened?.(events.testbed, events.board);
       await proveLinks(folder, study, testbed, options);
       const calibrations = await calibrate(testbed, progress, signal);

@@ -16,6 +16,8 @@ export class StudyEvents {
   /** The testbed as others are to see it: changes that they make to its links are recorded too. */
   readonly testbed: Testbed;
   readonly log: EventLog;
+  /** Told of each link that is set, whoever does it. */
+  onLinkSet: (link: LinkSettings) => void = () => {};
   readonly #links: LinkLayers;
   readonly #clock = new MeasuringClock();
   readonly #timeline: Timeline;
@@ -39,7 +41,13 @@ export class StudyEvents {
     this.#before = before;
     this.log = new EventLog(() => this.#clock.nowMs());
     const changed = new Map<string, () => void>();
-    this.#links = new LinkLayers(testbed.links, study.links, (link, name) => {
+    const links = {
+      set: async (link: LinkSettings) => {
+        await testbed.links.set(link);
+        this.onLinkSet(link);
+      },
+    };
+    this.#links = new LinkLayers(links, study.links, (link, name) => {
       const over = changed.get(link.name);
       changed.delete(link.name);
       if (name !== undefined) changed.set(link.name, this.log.begin(`${link.name} ${name}`, 'link', link));

@@ -24,9 +24,20 @@ export interface TierLimits {
   readonly memoryMiB: number;
 }
 
+/** What a tier used since it was started, as the runtime sees it from outside. */
+export interface TierUsage {
+  readonly cpuSeconds: number;
+  /** How long its CPU quota held it back, summed over processors. */
+  readonly throttledSeconds: number;
+  /** What counts against its limit. */
+  readonly memoryBytes: number;
+}
+
 /** What can be done to tiers while they run. Each call resolves when it is so. */
 export interface TierControl {
   limits(tier: TierName): Promise<TierLimits>;
+  /** Absent where the runtime cannot tell. */
+  usage?(tier: TierName): Promise<TierUsage>;
   /** What is not named stays as it is; gives what was read back. */
   setLimits(tier: TierName, limits: Partial<TierLimits>): Promise<TierLimits>;
   /** Ends the node as a crash would: without warning. */
