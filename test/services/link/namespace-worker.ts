@@ -13,6 +13,8 @@ import type { DirectionSettings } from '../../../services/link/types.js';
 export interface Packets {
   readonly host: string;
   readonly port: number;
+  /** The first one's number. */
+  readonly from: number;
   readonly count: number;
   readonly payloadBytes: number;
   readonly atOnce: number;
@@ -87,23 +89,32 @@ const calls = {
     udp = socket;
     return socket.address().port;
   },
+  /** Waits until nothing has come for so long. */
+  async quiet(ms: number): Promise<void> {
+    for (let before = -1; before !== arrivals.length; ) {
+      before = arrivals.length;
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      // A process that was not let run finds its timer and its packets due at once, the timer first.
+      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    }
+  },
   arrivals(): readonly Arrival[] {
     return arrivals;
   },
   /** Sends packets, and gives when each was sent. */
-  async sendPackets({ host, port, count, payloadBytes, atOnce, pauseMs }: Packets): Promise<readonly number[]> {
+  async sendPackets({ host, port, from, count, payloadBytes, atOnce, pauseMs }: Packets): Promise<readonly number[]> {
     const socket = createSocket({ type: 'udp4', sendBufferSize: 4 * 1024 * 1024 });
     socket.bind(0);
     await once(socket, 'listening');
     const sent: number[] = [];
     const flights: Promise<void>[] = [];
-    for (let sequence = 0; sequence < count; sequence++) {
+    for (let sequence = from; sequence < from + count; sequence++) {
       const data = Buffer.alloc(payloadBytes);
       data.writeUInt32BE(sequence, 0);
       sent.push(nowMs());
       // A device that drops may say so; that is what is being tested.
       flights.push(new Promise((resolve) => socket.send(data, port, host, () => resolve())));
-      if ((sequence + 1) % atOnce === 0) {
+      if ((sequence + 1 - from) % atOnce === 0) {
         await Promise.all(flights.splice(0));
         if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       }
