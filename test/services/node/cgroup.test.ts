@@ -25,8 +25,10 @@ test('cpu.max and the CFS pair are read in processors', () => {
 
 test('group paths are told apart by hierarchy', () => {
   assert.deepEqual(parseSelfCgroup('0::/user.slice/a:b\n'), { v2: '/user.slice/a:b' });
-  assert.deepEqual(parseSelfCgroup('5:cpuset:/x\n4:cpu,cpuacct:/docker/abc\n0::/init\n'), {
+  assert.deepEqual(parseSelfCgroup('5:cpuset:/x\n4:cpu,cpuacct:/docker/abc\n3:memory:/m\n0::/init\n'), {
     v1Cpu: '/docker/abc',
+    v1Cpuacct: '/docker/abc',
+    v1Memory: '/m',
     v2: '/init',
   });
 });
