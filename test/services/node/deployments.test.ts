@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Deployments } from '../../../services/node/deployments.js';
+import { NextHops } from '../../../services/node/next-hops.js';
+import { WorkQueue } from '../../../services/node/queue.js';
+import { Store } from '../../../services/node/store.js';
 import { InferenceWorker } from '../../../services/node/worker-client.js';
 import type { CallName, Calls } from '../../../services/node/worker-messages.js';
-import { testNode } from './harness.js';
+import { temporaryFolder, testNode } from './harness.js';
 import { busy, busyInputs, layers, reshape, rows, withExternalData } from './models.js';
 
 const parameters = new Map<string, string>();
@@ -111,6 +117,35 @@ test('a model that cannot run on zeros of its shapes is refused when warm-up is 
   await deploy('m', reshape());
   const inputs = rows(1, 2);
   assert.deepEqual((await data.infer({ modelName: 'm', parameters, inputs })).outputs[0]?.tensor.shape, [128]);
+});
+
+test('threads that nobody stated are chosen anew at each deployment: a quota can change while a node runs', async (t) => {
+  const store = await Store.open(await temporaryFolder(t));
+  const worker = new InferenceWorker();
+  t.after(() => worker.stop());
+  let quota = 0;
+  const threads = () => ({ threads: ++quota, reason: `quota ${quota}` });
+  const observer = { hopSent: () => {}, hopEnded: () => {} };
+  const deployments = new Deployments(store, worker, new WorkQueue(1), new NextHops(observer), {
+    engine: 'native',
+    threads,
+  });
+  t.after(() => deployments.close());
+  const modelPath = join(await temporaryFolder(t), 'model.onnx');
+  await writeFile(modelPath, layers(0, 2));
+  const spec = {
+    name: 'm',
+    files: [],
+    modelPath,
+    mode: 'warm',
+    warmupRuns: 0,
+    engine: '',
+    graphOptimization: true,
+  } as const;
+  assert.equal((await deployments.deploy({ ...spec, threads: 0 })).threads, 1);
+  const again = await deployments.deploy({ ...spec, threads: 0 });
+  assert.deepEqual([again.threads, again.threadsReason], [2, 'quota 2']);
+  assert.equal((await deployments.deploy({ ...spec, threads: 3 })).threads, 3);
 });
 
 test('engine and threads of a deployment go before those of the node', async (t) => {

@@ -73,6 +73,8 @@ export class DockerTestbed implements Testbed {
   readonly #limitsSet = new Map<TierName, TierLimits>();
   #looking: Promise<void> | undefined;
   #closed = false;
+  /** What ends meanwhile is the recovery's own doing, or is seen when it is over. */
+  #recovering = false;
 
   /**
    * @param standing what the links are to be when the testbed is closed
@@ -186,6 +188,7 @@ export class DockerTestbed implements Testbed {
     const lost = this.#lost;
     const { gate, addresses, recoverWithinMs } = this.#parts;
     progress.start(`waiting for ${lost?.tier ?? 'the testbed'}`);
+    this.#recovering = true;
     try {
       const { services, restartedTiers, restartedAgents } = await bringBack({
         gate,
@@ -210,6 +213,7 @@ export class DockerTestbed implements Testbed {
       for (const what of ['gate', ...TIER_NAMES, ...TIER_NAMES.map(agentOf)]) this.#interruptions.end(what);
       return { tiers: restartedTiers, linksRenewed: restartedAgents.length > 0 };
     } finally {
+      this.#recovering = false;
       progress.stop();
     }
   }
@@ -344,6 +348,7 @@ export class DockerTestbed implements Testbed {
   }
 
   #lose(tier: TierName, service: string, why: string): void {
+    if (this.#recovering) return;
     this.#interruptions.begin(service, why);
     if (this.#lost) return;
     this.#lost = { tier, reason: service === tier ? why : `its link agent ${service} is gone: ${why}` };

@@ -49,7 +49,7 @@ test('a testbed opens with its limits in force and its links set, and closes wit
 });
 
 test('what is wrong names the service, the key and the fix', async (t) => {
-  const { fake, open } = await opened(t);
+  const { fake, open } = await opened(t, { connectWithinMs: 800 });
   await fake.end('edge', { status: 'running' });
   await assert.rejects(open(), { kind: 'unavailable', message: /^the edge node does not answer/, fix: /logs edge/ });
   await fake.end('edge', { status: 'restarting' });
@@ -140,6 +140,11 @@ test('a node whose agent dies is restarted after it, and all links are set again
   fake.linksSet = [];
   assert.deepEqual(await testbed.recover?.(never, silent), { tiers: ['edge'], linksRenewed: true });
   assert.deepEqual(fake.calls.slice(3), ['start edge-link', 'restart edge']);
+  assert.deepEqual(
+    testbed.interruptions?.().map(({ what }) => what),
+    ['edge-link'],
+    'the restart of its node is no loss of its own',
+  );
   assert.deepEqual(fake.linksSet, [slower, LINKS[1]]);
 });
 

@@ -95,7 +95,7 @@ export class FakeTestbed {
         return this.#links();
       },
       host: { cores: 4, memoryMiB: 8192 },
-      connectWithinMs: 1000,
+      connectWithinMs: 10_000,
       recoverWithinMs: 10_000,
       lookEveryMs: 3_600_000,
     };
