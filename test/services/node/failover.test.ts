@@ -36,7 +36,7 @@ test('a node is asked again until it is back, and what that took has a name', as
   const gone = await testNode(t);
   const { dataAddress } = gone.node;
   await gone.node.close(0);
-  const mobile = await mobileTo(t, dataAddress, RETRY);
+  const mobile = await mobileTo(t, dataAddress, { ...RETRY, retries: 2_000 });
   const answer = ask(mobile);
   await sleep(150);
   const edge = await testNode(t, { dataPort: Number(dataAddress.split(':')[1]) });
@@ -94,10 +94,9 @@ test('an attempt that is late is given up, and the answer is that of a later one
   const edge = await testNode(t);
   await edge.deploy('m', layers(0, 2));
   await edge.deploy('busy', busy());
-  const mobile = await mobileTo(t, edge.node.dataAddress, { ...RETRY, hopDeadlineMs: 150 });
-  await ask(mobile);
+  const mobile = await mobileTo(t, edge.node.dataAddress, { ...RETRY, retries: 2_000, hopDeadlineMs: 150 });
   // The processor is taken for longer than an attempt may last.
-  const occupied = edge.data.infer({ modelName: 'busy', parameters, inputs: busyInputs(500) });
+  const occupied = edge.data.infer({ modelName: 'busy', parameters, inputs: busyInputs(3_000) });
   await sleep(30);
   const answer = await ask(mobile);
   const [first] = hopsOf(answer);

@@ -6,6 +6,7 @@ import type { LinkSettings } from '../../../services/link/types.js';
 import { EventLog } from '../../../services/orchestrator/event-log.js';
 import { FaultBoard } from '../../../services/orchestrator/faults/fault-board.js';
 import { FAULTS } from '../../../services/orchestrator/faults/index.js';
+import { openFaultBoard } from '../../../services/orchestrator/faults/open-board.js';
 import { LinkLayers } from '../../../services/orchestrator/link-layers.js';
 import { noTierControl } from '../../../services/orchestrator/runtimes/no-tier-control.js';
 import type { Testbed, TierLimits } from '../../../services/orchestrator/runtimes/runtime.js';
@@ -17,7 +18,7 @@ const LINKS: readonly LinkSettings[] = [
 ];
 
 /** A board over a testbed that notes what is done to it. */
-function board({ limited = false, fail = (_what: string): boolean => false } = {}) {
+function board({ limited = false, driver = 'nfqueue', fail = (_what: string): boolean => false } = {}) {
   const notes: string[] = [];
   const note = (what: string): void => {
     if (fail(what)) throw new TierbedError('unavailable', `no ${what}`);
@@ -46,7 +47,7 @@ function board({ limited = false, fail = (_what: string): boolean => false } = {
   const nodes = { mobile: node('mobile'), edge: node('edge'), cloud: node('cloud') };
   const links = new LinkLayers({ set: async (link) => note(`${link.name} ${show(link)}`) }, LINKS);
   const log = new EventLog(() => 0);
-  const testbed = { tiers, nodes } as unknown as Testbed;
+  const testbed = { tiers, nodes, links: { driver: { name: driver } } } as unknown as Testbed;
   const redeploy = async (tier: string) => note(`deploy ${tier}`);
   return { notes, links, log, board: new FaultBoard({ testbed, links, redeploy, seed: 9 }, log) };
 }
@@ -57,6 +58,13 @@ const show = ({ up, down, blocked = false }: LinkSettings): string =>
 test('every fault has a sentence of help and says what it is about', () => {
   for (const fault of FAULTS) assert.match(fault.help, /^[A-Z].*\.$/, fault.name);
   assert.equal(new Set(FAULTS.map(({ name }) => name)).size, FAULTS.length);
+});
+
+test('links that cannot lose packets are not asked to', async () => {
+  const { board: b } = board({ driver: 'proxy' });
+  const loss = { fault: 'loss-burst', options: { link: 'mobile-edge', lossPct: 5 } };
+  await assert.rejects(b.check(loss), { kind: 'refused', fix: /docker/ });
+  await assert.rejects(b.start(loss), { kind: 'refused' });
 });
 
 test('a node that is killed is started and deployed to again', async () => {
@@ -159,6 +167,18 @@ test('a slow processor is a lower limit where there are limits, and standing sti
   assert.ok(local.notes.length >= 4);
   assert.deepEqual([...new Set(local.notes)], ['pause edge', 'resume edge']);
   assert.equal(local.notes.at(-1), 'resume edge');
+});
+
+test('a testbed without a study has faults too, and nothing to deploy again', async () => {
+  const sets: string[] = [];
+  const links = { set: async (link: LinkSettings) => void sets.push(show(link)) };
+  const tiers = { kill: async () => {}, start: async () => {} };
+  const b = openFaultBoard({ links, tiers } as unknown as Testbed, LINKS);
+  await b.start({ fault: 'link-down', options: { link: 'edge-cloud' } });
+  await b.start({ fault: 'node-kill', options: { tier: 'edge' } });
+  await b.stopAll();
+  assert.deepEqual(sets, ['blocked 0/0 %', 'open 0/0 %']);
+  assert.equal(b.known().length, FAULTS.length);
 });
 
 test('options are checked against what the fault takes', async () => {
