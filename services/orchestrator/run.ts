@@ -44,6 +44,8 @@ export interface RunOptions {
   readonly progress: Progress;
   readonly signal: AbortSignal;
   readonly observer?: RunObserver;
+  /** What to type to finish the run when it was stopped; by default `tierbed run` with --resume. */
+  readonly finishWith?: string;
 }
 
 export interface RunResult {
@@ -132,7 +134,8 @@ async function measure(
       await testbed.close();
     }
   } catch (error) {
-    throw howToGoOn(error, study.file.path, folder.path, recorded, plan.samples);
+    const finishWith = options.finishWith ?? `tierbed run ${study.file.path} --resume ${folder.path}`;
+    throw howToGoOn(error, finishWith, folder.path, recorded, plan.samples);
   } finally {
     await recorder.close();
   }
@@ -148,10 +151,10 @@ async function addEnvironment(folder: ResultsFolder, run: RunEnvironment): Promi
 }
 
 /** The error of a run that ended early, with what is kept and how to finish it. */
-function howToGoOn(error: unknown, study: string, folder: string, recorded: number, planned: number): unknown {
+function howToGoOn(error: unknown, finishWith: string, folder: string, recorded: number, planned: number): unknown {
   if (!(error instanceof TierbedError) || recorded === planned) return error;
   const kept = `${recorded} of ${planned} samples are recorded in ${folder}`;
-  const goOn = `finish it with: tierbed run ${study} --resume ${folder}`;
+  const goOn = `finish it with: ${finishWith}`;
   return new TierbedError(error.kind, `${error.message}\n  ${kept}`, {
     fix: error.kind === 'cancelled' || error.fix === undefined ? goOn : `${error.fix} Then ${goOn}`,
     cause: error,

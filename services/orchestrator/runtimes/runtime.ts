@@ -61,4 +61,9 @@ export interface Runtime {
   readonly name: string;
   /** @throws TierbedError `unavailable` when a node does not come up, `cancelled`; nothing is left behind then */
   open(request: TestbedRequest, progress: Progress, signal: AbortSignal): Promise<Testbed>;
+  /**
+   * The testbed that this runtime keeps while no study runs, the same one each time; absent where it keeps none. Closing
+   * it is the runtime's own business.
+   */
+  standing?(progress: Progress, signal: AbortSignal): Promise<Testbed>;
 }
