@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly register: Regis
   zoo: () => import('./commands/zoo.js'),
   fetch: () => import('./commands/fetch.js'),
   node: () => import('./commands/node.js'),
+  serve: () => import('./commands/serve.js'),
 };
 
 const program = new Command('tierbed')
