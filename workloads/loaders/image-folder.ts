@@ -55,7 +55,10 @@ export const imageFolder: Loader<ImageFolderSpec> = {
 };
 
 /** File and label of each picture. */
-function readRows(spec: ImageFolderSpec, { resolvePath, signal }: LoadContext): Promise<readonly (readonly string[])[]> {
+function readRows(
+  spec: ImageFolderSpec,
+  { resolvePath, signal }: LoadContext,
+): Promise<readonly (readonly string[])[]> {
   return readColumns(resolvePath(spec.labels), [spec.fileColumn ?? 'file', spec.labelColumn ?? 'label'], signal);
 }
 

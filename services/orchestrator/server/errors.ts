@@ -52,9 +52,19 @@ function asTierbedError(error: unknown): TierbedError {
     case 500:
       return new TierbedError('internal', messageOf(error), { cause: error });
     case 413:
-      return new HttpError(413, 'exhausted', message, 'Send less at once; /openapi.json says how much each route takes.');
+      return new HttpError(
+        413,
+        'exhausted',
+        message,
+        'Send less at once; /openapi.json says how much each route takes.',
+      );
     case 415:
-      return new HttpError(415, 'invalid', message, 'Send JSON as application/json, and files as application/octet-stream.');
+      return new HttpError(
+        415,
+        'invalid',
+        message,
+        'Send JSON as application/json, and files as application/octet-stream.',
+      );
     default:
       return new HttpError(statusCode, 'invalid', message);
   }

@@ -33,7 +33,7 @@ export class EventLog {
   }
 
   /** What came after the event of this id, or everything where that is not known any more. */
-  after(id: string | undefined): readonly LoggedEvent[] {
+  after(id: string): readonly LoggedEvent[] {
     const at = this.#events.findIndex((event) => event.id === id);
     return this.#events.slice(at + 1);
   }

@@ -66,7 +66,8 @@ export async function materialise(study: CheckedStudy, folder: string, blobs: Bl
   await mkdir(folder, { recursive: true });
   for (const { path, sha256 } of study.files) {
     const target = join(folder, path);
-    if (relative(folder, target) !== path) throw new TierbedError('refused', `files: '${path}' leads out of the folder`);
+    if (relative(folder, target) !== path)
+      throw new TierbedError('refused', `files: '${path}' leads out of the folder`);
     await mkdir(dirname(target), { recursive: true });
     await blobs.linkTo(sha256, target);
   }

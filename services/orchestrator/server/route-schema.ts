@@ -32,7 +32,9 @@ export function routeSchema(shape: RouteShape): object {
     ...(params !== undefined && { params }),
     ...(headers !== undefined && { headers }),
     querystring: nothing,
-    ...(body !== undefined && { body: shape.consumes === undefined ? body : { content: { [shape.consumes]: { schema: body } } } }),
+    ...(body !== undefined && {
+      body: shape.consumes === undefined ? body : { content: { [shape.consumes]: { schema: body } } },
+    }),
     response: {
       ...Object.fromEntries(Object.entries(answers).map(([status, schema]) => [status, typed(schema, shape.produces)])),
       '4xx': errorSchema,

@@ -29,7 +29,17 @@ export const nothing = object({});
 export const idParams = whole({ id: { type: 'string', pattern: '^[A-Za-z0-9-]{1,64}$' } });
 export const sha256 = { type: 'string', pattern: '^[0-9a-f]{64}$' };
 
-const kinds = ['usage', 'invalid', 'missing', 'refused', 'unavailable', 'exhausted', 'timeout', 'cancelled', 'internal'];
+const kinds = [
+  'usage',
+  'invalid',
+  'missing',
+  'refused',
+  'unavailable',
+  'exhausted',
+  'timeout',
+  'cancelled',
+  'internal',
+];
 const apiError = whole({ kind: { enum: kinds }, message: { type: 'string' }, fix: orNull('string') });
 export const errorSchema = { ...whole({ error: apiError }), description: 'What went wrong, and the fix.' };
 

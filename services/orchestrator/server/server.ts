@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
-import { isIP, type AddressInfo } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import { join } from 'node:path';
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Registry } from 'prom-client';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import { version } from '../../../base/paths.js';
@@ -101,12 +101,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 async function buildApp(options: ServerOptions, token: string, context: ServerContext): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: options.log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
     connectionTimeout: IDLE_MS,
     forceCloseConnections: true,
     // What is sent is taken as it is or refused, never changed.
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true, verbose: true, strict: false } },
+    ajv: {
+      customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true, verbose: true, strict: false },
+    },
   });
   guard(app, options, token);
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply));
@@ -162,7 +164,12 @@ async function listen(app: FastifyInstance, { host, port }: ServerOptions): Prom
   try {
     await app.listen({ host, port });
   } catch (error) {
-    throw new HttpError(503, 'unavailable', `cannot listen on ${host}:${port}: ${messageOf(error)}`, 'Choose another --port, or 0 for a free one.');
+    throw new HttpError(
+      503,
+      'unavailable',
+      `cannot listen on ${host}:${port}: ${messageOf(error)}`,
+      'Choose another --port, or 0 for a free one.',
+    );
   }
   const { address, port: bound } = app.server.address() as AddressInfo;
   return `http://${address.includes(':') ? `[${address}]` : address}:${bound}`;

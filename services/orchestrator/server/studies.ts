@@ -234,12 +234,7 @@ export class Studies {
     const record = this.#closing || this.#current ? undefined : this.#queue()[0];
     if (!record) return;
     const { id } = record;
-    const progress = new EventProgress((event) => {
-      this.#publish(id, 'progress', event);
-      if (event.is === 'stop' && event.summary !== null) {
-        this.#publish(id, 'log', { time: new Date().toISOString(), text: event.summary });
-      }
-    });
+    const progress = new EventProgress((event) => this.#publish(id, 'progress', event));
     const current: Current = { id, controller: new AbortController(), progress, samples: record.samples };
     this.#current = current;
     this.#ended = this.#run(record, current)
@@ -254,7 +249,14 @@ export class Studies {
     const { id } = queued;
     const fruitlessStarts = queued.fruitlessStarts + 1;
     const startedAt = queued.startedAt ?? new Date().toISOString();
-    const running: StudyRecord = { ...queued, state: 'running', startedAt, finishedAt: null, error: null, fruitlessStarts };
+    const running: StudyRecord = {
+      ...queued,
+      state: 'running',
+      startedAt,
+      finishedAt: null,
+      error: null,
+      fruitlessStarts,
+    };
     let end: { state: StudyState; error: ApiError | null };
     try {
       await this.#save(running);

@@ -1,5 +1,5 @@
-import { silent } from '../../../base/progress.js';
 import { TierbedError } from '../../../base/errors.js';
+import { silent } from '../../../base/progress.js';
 import type { LinkSettings, OpenLinks } from '../../link/types.js';
 import type { FaultBoard } from '../faults/fault-board.js';
 import type { Runtime, Testbed } from '../runtimes/runtime.js';
@@ -51,9 +51,13 @@ export class TestbedAccess {
   async testbed(signal: AbortSignal): Promise<Testbed> {
     if (this.#ofStudy) return this.#ofStudy;
     if (this.runtime.standing) return this.runtime.standing(silent, signal);
-    throw new TierbedError('refused', `there is no testbed: the ${this.runtime.name} runtime has one only while a study measures`, {
-      fix: 'Start a study, or use the docker runtime (tierbed up).',
-    });
+    throw new TierbedError(
+      'refused',
+      `there is no testbed: the ${this.runtime.name} runtime has one only while a study measures`,
+      {
+        fix: 'Start a study, or use the docker runtime (tierbed up).',
+      },
+    );
   }
 
   /** What the links are set to. */

@@ -10,7 +10,13 @@ export function faultRoutes(app: FastifyInstance, { access, studies, closing }: 
   const tag = 'faults';
   app.get(
     '/v1/faults',
-    { schema: routeSchema({ tag, summary: 'List the faults that there are and those in force', answers: { 200: faultsView } }) },
+    {
+      schema: routeSchema({
+        tag,
+        summary: 'List the faults that there are and those in force',
+        answers: { 200: faultsView },
+      }),
+    },
     async (): Promise<FaultsView> => {
       const board = access.board(await access.testbed(closing));
       return { known: board.known(), active: board.active() };

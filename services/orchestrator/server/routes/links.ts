@@ -55,9 +55,13 @@ export function linkRoutes(app: FastifyInstance, { access, studies, closing }: S
     async ({ body }: FastifyRequest<{ Body: VerifyRequest }>) => {
       const { running } = studies;
       if (running && access.kind === 'study' && !body.disturb) {
-        throw new TierbedError('refused', `the study ${running.id} is measuring: bulk transfers would change its samples`, {
-          fix: 'Wait until it is over, or disturb it all the same: tierbed link verify --disturb',
-        });
+        throw new TierbedError(
+          'refused',
+          `the study ${running.id} is measuring: bulk transfers would change its samples`,
+          {
+            fix: 'Wait until it is over, or disturb it all the same: tierbed link verify --disturb',
+          },
+        );
       }
       return access.inTurn(async () => {
         const testbed = await access.testbed(closing);

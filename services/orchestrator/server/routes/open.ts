@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
-import { HttpError } from '../errors.js';
 import type { ServerContext } from '../context.js';
+import { HttpError } from '../errors.js';
 import { routeSchema } from '../route-schema.js';
 
 const TEXT = 'text/plain; charset=utf-8';
@@ -11,7 +11,9 @@ export function openRoutes(app: FastifyInstance, { closing }: ServerContext, reg
   const text = { type: 'string' };
   const shape = (summary: string, produces = 'text/plain') =>
     routeSchema({ tag: 'status', summary, answers: { 200: text }, produces, open: true });
-  app.get('/healthz', { schema: shape('Whether the process lives') }, async (_, reply) => reply.type(TEXT).send('ok\n'));
+  app.get('/healthz', { schema: shape('Whether the process lives') }, async (_, reply) =>
+    reply.type(TEXT).send('ok\n'),
+  );
   app.get('/readyz', { schema: shape('Whether it takes requests') }, async (_, reply) => {
     if (closing.aborted) throw new HttpError(503, 'unavailable', 'shutting down');
     return reply.type(TEXT).send('ready\n');

@@ -69,7 +69,9 @@ export function resultRoutes(app: FastifyInstance, { studies }: ServerContext): 
       reply.header('content-type', typeOf(file)).header('content-length', size);
       reply.header('content-disposition', `attachment; filename="${file}"`).header('x-content-type-options', 'nosniff');
       // As long as it is now: a file that is being written to must not outgrow what was announced.
-      return reply.send(size === 0 ? (await handle.close(), '') : handle.createReadStream({ start: 0, end: size - 1 }));
+      if (size > 0) return reply.send(handle.createReadStream({ start: 0, end: size - 1 }));
+      await handle.close();
+      return reply.send('');
     },
   );
 }

@@ -9,7 +9,9 @@ import { statusView } from '../schemas.js';
 export function statusRoutes(app: FastifyInstance, { access, studies, startedAt }: ServerContext): void {
   app.get(
     '/v1/status',
-    { schema: routeSchema({ tag: 'status', summary: 'Show how the orchestrator stands', answers: { 200: statusView } }) },
+    {
+      schema: routeSchema({ tag: 'status', summary: 'Show how the orchestrator stands', answers: { 200: statusView } }),
+    },
     async (): Promise<StatusView> => ({
       version,
       runtime: access.runtime.name,

@@ -71,9 +71,13 @@ export function studyRoutes(app: FastifyInstance, { studies, heartbeatMs, closin
       const view = studies.get(id);
       const lastId = request.headers['last-event-id'];
       reply.hijack();
-      streamEvents(reply.raw, log, {
-        lastId: typeof lastId === 'string' ? lastId : undefined,
-        first: { id: '', event: 'state', data: JSON.stringify(view) },
+      // How the study stands now goes before how it stood in between.
+      const missed = typeof lastId === 'string' ? log.after(lastId).filter(({ event }) => event !== 'state') : [];
+      streamEvents(reply.raw, {
+        log,
+        missed,
+        now: { id: '', event: 'state', data: JSON.stringify(view) },
+        headers: reply.getHeaders(),
         heartbeatMs,
         isLast: ({ event, data }) => event === 'state' && OVER.includes((JSON.parse(data) as StudyView).state),
         signal: closing,
