@@ -119,7 +119,8 @@ export class Studies {
     const current = this.#current?.id === id ? this.#current : undefined;
     const position = this.#queue().findIndex((record) => record.id === id);
     return {
-      ...{ id, name, state, createdAt, startedAt, finishedAt, error },
+      ...{ id, name, createdAt, startedAt, finishedAt, error },
+      state: current && state === 'queued' ? 'running' : state,
       position: position < 0 ? null : position + 1,
       step: current?.progress.step ?? null,
       samples: current ? current.samples : samples,
@@ -215,7 +216,7 @@ export class Studies {
 
   #queue(): StudyRecord[] {
     return [...this.#records.values()]
-      .filter(({ state }) => state === 'queued')
+      .filter(({ id, state }) => state === 'queued' && id !== this.#current?.id)
       .sort((a, b) => (a.queuedAt < b.queuedAt ? -1 : a.queuedAt > b.queuedAt ? 1 : 0));
   }
 

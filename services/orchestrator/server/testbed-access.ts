@@ -62,7 +62,8 @@ export class TestbedAccess {
 
   /** What the links are set to. */
   async linksInForce({ links }: Testbed): Promise<readonly LinkSettings[]> {
-    return this.#links.get(links) ?? [];
+    const known = links as OpenLinks & { inForce?(): Promise<readonly LinkSettings[]> };
+    return (await known.inForce?.()) ?? this.#links.get(links) ?? [];
   }
 
   /** Changes one link. */

@@ -83,9 +83,9 @@ export class Harness {
   }
 
   #check(method: string, path: string, { status, body }: Answer): void {
-    const template = Object.keys(this.document.paths).find((route) =>
-      new RegExp(`^${route.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path.split('?')[0] as string),
-    );
+    const bare = path.split('?')[0] as string;
+    const fits = (route: string): boolean => new RegExp(`^${route.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(bare);
+    const template = bare in this.document.paths ? bare : Object.keys(this.document.paths).find(fits);
     const responses = template && this.document.paths[template]?.[method.toLowerCase()]?.responses;
     const schema = (responses?.[status] ?? responses?.[`${Math.floor(status / 100)}XX`])?.content?.['application/json']?.schema;
     if (!schema) {
