@@ -103,7 +103,7 @@ function keyValue(text: string): [string, string | number | boolean] {
 export function faultsTable({ known, active }: FaultsView): string {
   const there = table(
     ['fault', 'about', 'options'],
-    known.map(({ name, about, options }) => [name, about, Object.keys(options.properties).join(', ')]),
+    known.map(({ name, help, options }) => [name, help, Object.keys(propertiesOf(options)).join(', ')]),
   );
   if (active.length === 0) return `${there}none is in force\n`;
   const inForce = table(
@@ -113,7 +113,11 @@ export function faultsTable({ known, active }: FaultsView): string {
   return `${there}${inForce}`;
 }
 
-function describe({ spec: { fault, forS: _, ...options } }: ActiveFault): string {
+function propertiesOf(schema: object): object {
+  return (schema as { readonly properties?: object }).properties ?? {};
+}
+
+function describe({ fault, options }: ActiveFault): string {
   return [fault, ...Object.entries(options).map(([key, value]) => `${key}=${value}`)].join(' ');
 }
 

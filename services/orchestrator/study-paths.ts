@@ -28,7 +28,7 @@ function* workloadPaths({ workloads }: Study): Generator<StudyPath> {
   }
 }
 
-/** `trace` of a link, or of one direction of it. */
+/** `trace` of a link, or of one direction of it: a file, or a map that names one. */
 function* tracePaths({ links }: Study): Generator<StudyPath> {
   for (const [name, link] of Object.entries(links)) {
     const places = [
@@ -39,6 +39,8 @@ function* tracePaths({ links }: Study): Generator<StudyPath> {
     for (const { at, settings } of places) {
       const trace = (settings as Readonly<Record<string, unknown>> | undefined)?.trace;
       if (typeof trace === 'string') yield { at: [...at, 'trace'], path: trace };
+      const file = (trace as { readonly file?: unknown } | undefined)?.file;
+      if (typeof file === 'string') yield { at: [...at, 'trace', 'file'], path: file };
     }
   }
 }

@@ -1,9 +1,9 @@
 import type { ErrorKind } from '../../../base/errors.js';
 import type { LinkFigure } from '../../link/judge.js';
 import type { Direction, JitterDistribution, LinkName, LinkSettings } from '../../link/types.js';
-import type { ActiveFault, FaultSpec, KnownFault } from '../faults/fault-board.js';
 import type { TierLimits } from '../runtimes/runtime.js';
 import type { TierName } from '../tiers.js';
+import type { ActiveFault, KnownFault } from './fault-access.js';
 
 /*
  * What the orchestrator's HTTP API takes and gives, for its routes and for its client. The routes' schemas say the same
@@ -149,6 +149,14 @@ export interface TierView {
   readonly control: string | null;
 }
 
+/** A fault to be put in force: its name, how long, and beside these its own options. */
+export interface FaultSpec {
+  readonly fault: string;
+  /** Seconds until it is undone by itself. */
+  readonly forS?: number;
+  readonly [option: string]: unknown;
+}
+
 export interface FaultsView {
   readonly known: readonly KnownFault[];
   readonly active: readonly ActiveFault[];
@@ -165,4 +173,4 @@ export interface StatusView {
   readonly testbed: 'study' | 'standing' | 'none';
 }
 
-export type { ActiveFault, FaultSpec, KnownFault, LinkName, LinkSettings, TierName };
+export type { ActiveFault, KnownFault, LinkName, LinkSettings, TierName };

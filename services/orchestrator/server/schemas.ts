@@ -174,12 +174,25 @@ export const faultSpec = {
 };
 
 export const activeFault = object(
-  { id: { type: 'string' }, spec: { type: 'object', additionalProperties: true }, startedAt: time, endsAt: time },
-  ['id', 'spec', 'startedAt'],
+  {
+    id: { type: 'string' },
+    fault: { type: 'string' },
+    options: { type: 'object', additionalProperties: true },
+    startedAt: time,
+    endsAt: time,
+  },
+  ['id', 'fault', 'options', 'startedAt'],
 );
 
 export const faultsView = whole({
-  known: { type: 'array', items: { type: 'object', additionalProperties: true } },
+  known: {
+    type: 'array',
+    items: whole({
+      name: { type: 'string' },
+      help: { type: 'string' },
+      options: { type: 'object', additionalProperties: true, description: 'JSON Schema of its options' },
+    }),
+  },
   active: { type: 'array', items: activeFault },
 });
 

@@ -23,7 +23,7 @@ import { studyRoutes } from './routes/studies.js';
 import { tierRoutes } from './routes/tiers.js';
 import { Studies } from './studies.js';
 import { StudyStore } from './study-store.js';
-import { type FaultBoardFactory, TestbedAccess } from './testbed-access.js';
+import { type FaultSupport, TestbedAccess } from './testbed-access.js';
 import { openToken, type Token } from './token.js';
 
 const HEARTBEAT_MS = 15_000;
@@ -44,7 +44,7 @@ export interface ServerOptions {
   readonly allowHosts?: readonly string[];
   /** What /metrics shows. */
   readonly registry: Registry;
-  readonly faultBoard?: FaultBoardFactory;
+  readonly faults?: FaultSupport;
   readonly log: FastifyBaseLogger;
   readonly heartbeatMs?: number;
   readonly maxFileBytes?: number;
@@ -82,7 +82,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   try {
     const token = await openToken(stateFolder);
     const blobs = await BlobStore.open(join(stateFolder, 'files'), options.maxFileBytes);
-    const access = new TestbedAccess(options.runtime, options.faultBoard);
+    const access = new TestbedAccess(options.runtime, options.faults);
     const store = new StudyStore(join(stateFolder, 'studies'));
     const heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
     studies = await Studies.open({ store, blobs, access, log: options.log });

@@ -4,11 +4,13 @@ import type { FastifyBaseLogger } from 'fastify';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import { RESULT_FILES } from '../results-folder.js';
 import { runStudy } from '../run.js';
+import type { Testbed } from '../runtimes/runtime.js';
 import { loadStudy } from '../study.js';
 import type { ApiError, NewStudy, SampleCount, StudyEvents, StudyState, StudyView } from './api.js';
 import type { BlobStore } from './blob-store.js';
 import { EventLog } from './event-log.js';
 import { EventProgress } from './event-progress.js';
+import type { FaultBoard } from './fault-access.js';
 import { checkNewStudy, materialise } from './materialise.js';
 import { countSamples, holdsPlan } from './run-counts.js';
 import { type StudyRecord, StudyStore } from './study-store.js';
@@ -298,7 +300,7 @@ export class Studies {
         signal: current.controller.signal,
         finishWith: `tierbed study resume ${id}`,
         observer: {
-          opened: (testbed) => this.#access.opened(testbed),
+          opened: (testbed: Testbed, board?: FaultBoard) => this.#access.opened(testbed, board),
           closed: () => this.#access.closed(),
           recorded: (row, recorded, planned) => {
             if (row.status !== 'ok') failed++;

@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { FaultSpec } from '../../faults/fault-board.js';
-import type { FaultsView } from '../api.js';
+import type { FaultSpec, FaultsView } from '../api.js';
 import type { ServerContext } from '../context.js';
 import { routeSchema } from '../route-schema.js';
 import { activeFault, faultSpec, faultsView, idParams } from '../schemas.js';
@@ -18,15 +17,17 @@ export function faultRoutes(app: FastifyInstance, { access, studies, closing }: 
       }),
     },
     async (): Promise<FaultsView> => {
-      const board = access.board(await access.testbed(closing));
-      return { known: board.known(), active: board.active() };
+      const known = access.knownFaults.map(({ name, help, options }) => ({ name, help, options }));
+      return { known, active: (await access.boardIfAny(closing))?.active() ?? [] };
     },
   );
   app.post<{ Body: FaultSpec }>(
     '/v1/faults',
     { schema: routeSchema({ tag, summary: 'Put a fault in force', body: faultSpec, answers: { 201: activeFault } }) },
     async ({ body }, reply) => {
-      const fault = await access.board(await access.testbed(closing)).start(body);
+      const { fault: name, forS, ...options } = body;
+      const board = await access.board(closing);
+      const fault = await board.start({ fault: name, options, ...(forS !== undefined && { forS }) });
       await studies.recordChange({ fault: body, id: fault.id });
       return reply.code(201).send(fault);
     },
@@ -42,7 +43,7 @@ export function faultRoutes(app: FastifyInstance, { access, studies, closing }: 
       }),
     },
     async ({ params }, reply) => {
-      await access.board(await access.testbed(closing)).stop(params.id);
+      await (await access.board(closing)).stop(params.id);
       await studies.recordChange({ faultUndone: params.id });
       return reply.code(204).send();
     },

@@ -13,8 +13,14 @@ test('a log keeps the last events, and knows what came after one', () => {
   const log = new EventLog(3);
   for (let i = 1; i <= 5; i++) log.publish('log', i);
   const all = log.after('of another log');
-  assert.deepEqual(all.map(({ data }) => data), ['3', '4', '5']);
-  assert.deepEqual(log.after(all[1]?.id ?? '').map(({ data }) => data), ['5']);
+  assert.deepEqual(
+    all.map(({ data }) => data),
+    ['3', '4', '5'],
+  );
+  assert.deepEqual(
+    log.after(all[1]?.id ?? '').map(({ data }) => data),
+    ['5'],
+  );
   assert.deepEqual(log.after(all[2]?.id ?? ''), []);
   assert.notEqual(new EventLog().after('').length, 1);
 });
@@ -28,7 +34,14 @@ test('updates are thinned out, the last one and the ends are not', () => {
   progress.stop('done');
   assert.equal(progress.step, null);
   assert.ok(events.length < 100, `${events.length} events`);
-  assert.deepEqual(events.at(-2), { label: 'measuring', done: 1000, total: 1000, note: 'n1000', is: 'update', summary: null });
+  assert.deepEqual(events.at(-2), {
+    label: 'measuring',
+    done: 1000,
+    total: 1000,
+    note: 'n1000',
+    is: 'update',
+    summary: null,
+  });
   assert.deepEqual([events[0]?.is, events.at(-1)?.is, events.at(-1)?.summary], ['start', 'stop', 'done']);
 });
 

@@ -8,7 +8,9 @@ import { Harness, sha256 } from './harness.js';
 
 /** Every file below a folder. */
 function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => statSync(join(folder, name)).isFile());
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    statSync(join(folder, name)).isFile(),
+  );
 }
 
 test('a file is stored under its content, and asked for only when it is missing', async (t) => {
@@ -20,11 +22,20 @@ test('a file is stored under its content, and asked for only when it is missing'
   assert.deepEqual(asked.body, { missing: [hash, other] });
   const put = await harness.call('PUT', `/v1/files/${hash}`, new Uint8Array(content));
   assert.deepEqual([put.status, put.body], [201, { sha256: hash, bytes: content.length }]);
-  assert.deepEqual((await harness.call('POST', '/v1/files/missing', { sha256: [hash, other] })).body, { missing: [other] });
-  assert.equal((await harness.call('PUT', `/v1/files/${hash}`, new Uint8Array(content))).status, 201, 'once more is fine');
+  assert.deepEqual((await harness.call('POST', '/v1/files/missing', { sha256: [hash, other] })).body, {
+    missing: [other],
+  });
+  assert.equal(
+    (await harness.call('PUT', `/v1/files/${hash}`, new Uint8Array(content))).status,
+    201,
+    'once more is fine',
+  );
   const empty = sha256('');
   assert.equal((await harness.call('PUT', `/v1/files/${empty}`, new Uint8Array())).status, 201);
-  assert.deepEqual(filesBelow(join(harness.stateFolder, 'files')).sort(), [`${hash.slice(0, 2)}/${hash}`, `${empty.slice(0, 2)}/${empty}`].sort());
+  assert.deepEqual(
+    filesBelow(join(harness.stateFolder, 'files')).sort(),
+    [`${hash.slice(0, 2)}/${hash}`, `${empty.slice(0, 2)}/${empty}`].sort(),
+  );
 });
 
 test('what is not what it says, or too long, or broken off, leaves nothing', async (t) => {

@@ -24,7 +24,14 @@ test('a caller names the service by a name of its own or by an address of this m
   for (const host of [...good, ...own.filter((a) => a.family === 'IPv4').map((a) => a.address)]) {
     checkCaller({ host }, names);
   }
-  for (const host of [undefined, 'evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', '8.8.8.8', '0x7f.1']) {
+  for (const host of [
+    undefined,
+    'evil.example',
+    'localhost.evil.example',
+    '127.0.0.1.evil.example',
+    '8.8.8.8',
+    '0x7f.1',
+  ]) {
     assert.throws(() => checkCaller({ host }, names), { kind: 'refused', status: 403 }, String(host));
   }
 });
@@ -32,7 +39,14 @@ test('a caller names the service by a name of its own or by an address of this m
 test('a page of another origin is refused, the service itself is not', () => {
   const names = allowedHosts([]);
   checkCaller({ host: 'localhost:7070', origin: 'http://localhost:7070' }, names);
-  for (const origin of ['http://evil.example', 'null', '', 'http://localhost:3000', 'https://localhost:7070', 'http://127.0.0.1:7070']) {
+  for (const origin of [
+    'http://evil.example',
+    'null',
+    '',
+    'http://localhost:3000',
+    'https://localhost:7070',
+    'http://127.0.0.1:7070',
+  ]) {
     assert.throws(() => checkCaller({ host: 'localhost:7070', origin }, names), { status: 403 }, origin);
   }
 });
@@ -40,7 +54,16 @@ test('a page of another origin is refused, the service itself is not', () => {
 test('only the whole token fits', () => {
   checkToken('Bearer secret', 'secret');
   checkToken('bearer secret', 'secret');
-  for (const wrong of [undefined, '', 'secret', 'Bearer ', 'Bearer secre', 'Bearer secret2', 'Basic secret', 'Bearer x secret']) {
+  for (const wrong of [
+    undefined,
+    '',
+    'secret',
+    'Bearer ',
+    'Bearer secre',
+    'Bearer secret2',
+    'Basic secret',
+    'Bearer x secret',
+  ]) {
     assert.throws(() => checkToken(wrong, 'secret'), { kind: 'refused', status: 401 }, String(wrong));
   }
   assert.throws(() => checkToken('Bearer ', ''), { status: 401 });
@@ -79,7 +102,11 @@ test('the service keeps strangers and web pages out of every route, events among
   const answer = await fetch(`${server.url}/healthz`);
   for (const name of answer.headers.keys()) assert.ok(!name.startsWith('access-control'), name);
   // What a form of a page can send without asking first is not taken.
-  const form = await fetch(`${server.url}/v1/studies`, { method: 'POST', headers: { ...good, 'content-type': 'text/plain' }, body: '{}' });
+  const form = await fetch(`${server.url}/v1/studies`, {
+    method: 'POST',
+    headers: { ...good, 'content-type': 'text/plain' },
+    body: '{}',
+  });
   assert.equal(form.status, 415);
 });
 
@@ -95,5 +122,8 @@ test('the token is made once, of 32 random bytes, for its owner alone', async (t
   assert.equal(second.server.token.fresh, false);
   await second.server.close();
   writeFileSync(join(first.stateFolder, 'token'), '\n');
-  await assert.rejects(Harness.start(t, { stateFolder: first.stateFolder }), { kind: 'invalid', message: /holds no token/ });
+  await assert.rejects(Harness.start(t, { stateFolder: first.stateFolder }), {
+    kind: 'invalid',
+    message: /holds no token/,
+  });
 });

@@ -87,7 +87,8 @@ export class Harness {
     const fits = (route: string): boolean => new RegExp(`^${route.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(bare);
     const template = bare in this.document.paths ? bare : Object.keys(this.document.paths).find(fits);
     const responses = template && this.document.paths[template]?.[method.toLowerCase()]?.responses;
-    const schema = (responses?.[status] ?? responses?.[`${Math.floor(status / 100)}XX`])?.content?.['application/json']?.schema;
+    const schema = (responses?.[status] ?? responses?.[`${Math.floor(status / 100)}XX`])?.content?.['application/json']
+      ?.schema;
     if (!schema) {
       assert.ok(status >= 400, `${method} ${path} ${status} is not in the document`);
       return;
@@ -106,7 +107,11 @@ export class Harness {
       assert.equal(put.status, 201, JSON.stringify(put.body));
     }
     const files = packed.files.map(({ path: name, sha256 }) => ({ path: name, sha256 }));
-    const { status, body, headers } = await this.call('POST', '/v1/studies', { study: packed.text, name: 'tiny', files });
+    const { status, body, headers } = await this.call('POST', '/v1/studies', {
+      study: packed.text,
+      name: 'tiny',
+      files,
+    });
     assert.equal(status, 201, JSON.stringify(body));
     assert.equal(headers.get('location'), `/v1/studies/${body.id}`);
     return body;

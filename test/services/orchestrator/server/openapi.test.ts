@@ -10,9 +10,11 @@ import { Harness } from './harness.js';
 function routesInSource(): string[] {
   const folder = join(packageRoot, 'services/orchestrator/server/routes');
   return readdirSync(folder).flatMap((name) =>
-    [...readFileSync(join(folder, name), 'utf8').matchAll(/app\.(get|put|post|patch|delete)(?:<[^(]*>)?\(\s*'([^']+)'/g)].map(
-      ([, method, path]) => `${method} ${path?.replaceAll(/:(\w+)/g, '{$1}')}`,
-    ),
+    [
+      ...readFileSync(join(folder, name), 'utf8').matchAll(
+        /app\.(get|put|post|patch|delete)(?:<[^(]*>)?\(\s*'([^']+)'/g,
+      ),
+    ].map(([, method, path]) => `${method} ${path?.replaceAll(/:(\w+)/g, '{$1}')}`),
   );
 }
 
@@ -33,13 +35,18 @@ test('the document is OpenAPI 3.1, and has every route, its parameters, bodies a
     for (const [method, operation] of Object.entries(methods)) {
       const name = `${method} ${path}`;
       const parameters = operation.parameters ?? [];
-      assert.deepEqual(parameters.filter((p) => p.in === 'path').map((p) => p.name), names, name);
+      assert.deepEqual(
+        parameters.filter((p) => p.in === 'path').map((p) => p.name),
+        names,
+        name,
+      );
       for (const parameter of parameters) {
         ajv.compile(parameter.schema);
         assert.equal(parameter.in !== 'path' || parameter.required, true, name);
       }
       for (const { schema } of Object.values(operation.requestBody?.content ?? {})) ajv.compile(schema);
-      if (['post', 'patch', 'put'].includes(method) && !/\/(stop|resume)$/.test(path)) assert.ok(operation.requestBody, name);
+      if (['post', 'patch', 'put'].includes(method) && !/\/(stop|resume)$/.test(path))
+        assert.ok(operation.requestBody, name);
       const good = Object.keys(operation.responses).filter((status) => status.startsWith('2'));
       assert.equal(good.length, 1, name);
       for (const response of Object.values(operation.responses)) {
@@ -66,18 +73,35 @@ interface Operation {
 test('what is not in the document is refused by its schemas, with the place and the fix', async (t) => {
   const harness = await Harness.start(t);
   const cases: [string, string, unknown, RegExp, RegExp?][] = [
-    ['POST', '/v1/studies', { study: 'x', nmae: 'y' }, /^body: nmae: unknown key; allowed: study, name, files/, /Did you mean 'name'/],
+    [
+      'POST',
+      '/v1/studies',
+      { study: 'x', nmae: 'y' },
+      /^body: nmae: unknown key; allowed: study, name, files/,
+      /Did you mean 'name'/,
+    ],
     ['POST', '/v1/studies', {}, /^body: the key 'study' is missing/],
     ['POST', '/v1/studies', { study: 5 }, /^body: study: expected string, got 5/],
     ['POST', '/v1/studies', { study: 'x', name: '../x' }, /^body: name: /],
     ['POST', '/v1/studies', undefined, /^body: /],
     ['POST', '/v1/files/missing', { sha256: ['abc'] }, /^body: sha256\[0\]: /],
     ['PUT', '/v1/files/ABC', 'x', /^params: sha256: /],
-    ['PATCH', '/v1/links/mobile-egde', {}, /^params: name: .*allowed: mobile-edge, edge-cloud/, /Did you mean 'mobile-edge'/],
+    [
+      'PATCH',
+      '/v1/links/mobile-egde',
+      {},
+      /^params: name: .*allowed: mobile-edge, edge-cloud/,
+      /Did you mean 'mobile-edge'/,
+    ],
     ['PATCH', '/v1/links/mobile-edge', { delayMs: -1 }, /^body: delayMs: must be >= 0, got -1/],
     ['PATCH', '/v1/links/mobile-edge', { rateMbps: '10' }, /^body: rateMbps: expected number, got "10"/],
     ['PATCH', '/v1/links/mobile-edge', { rate: 1 }, /^body: rate: unknown key/],
-    ['PATCH', '/v1/links/mobile-edge', { direction: 'in' }, /^body: direction: "in" is not allowed; allowed: up, down, both/],
+    [
+      'PATCH',
+      '/v1/links/mobile-edge',
+      { direction: 'in' },
+      /^body: direction: "in" is not allowed; allowed: up, down, both/,
+    ],
     ['PATCH', '/v1/tiers/edge', {}, /^body: must NOT have fewer than 1 properties/],
     ['PATCH', '/v1/tiers/edge', { cpus: 0 }, /^body: cpus: must be > 0/],
     ['POST', '/v1/faults', { tier: 'edge' }, /^body: the key 'fault' is missing/],
@@ -107,7 +131,11 @@ test('what is not in the document is refused by its schemas, with the place and 
 
 test('signs of life and figures need no token and no more', async (t) => {
   const harness = await Harness.start(t);
-  for (const [path, text] of [['/healthz', /^ok/], ['/readyz', /^ready/], ['/metrics', /^/]] as const) {
+  for (const [path, text] of [
+    ['/healthz', /^ok/],
+    ['/readyz', /^ready/],
+    ['/metrics', /^/],
+  ] as const) {
     const answer = await fetch(harness.server.url + path);
     assert.equal(answer.status, 200);
     assert.match(await answer.text(), text);

@@ -17,7 +17,11 @@ const PLANNED = 14 * 2;
 
 /** The numbers of the recorded samples. */
 function samplesOf(csv: string): number[] {
-  return csv.trimEnd().split('\n').slice(1).map((line) => Number(line.split(',')[0]));
+  return csv
+    .trimEnd()
+    .split('\n')
+    .slice(1)
+    .map((line) => Number(line.split(',')[0]));
 }
 
 test('studies run in order, can be stopped and resumed, and give their results', async (t) => {
@@ -29,16 +33,23 @@ test('studies run in order, can be stopped and resumed, and give their results',
   assert.deepEqual([first.name, first.state], ['tiny', 'running']);
   assert.deepEqual([second.state, second.position, third.position], ['queued', 1, 2]);
   const { body: list } = await harness.call('GET', '/v1/studies');
-  assert.deepEqual(list.studies.map(({ id }: StudyView) => id), [third.id, second.id, first.id]);
+  assert.deepEqual(
+    list.studies.map(({ id }: StudyView) => id),
+    [third.id, second.id, first.id],
+  );
 
   const dropped = await harness.call('POST', `/v1/studies/${second.id}/stop`);
-  assert.deepEqual([dropped.body.state, dropped.body.position, dropped.body.error.kind], ['stopped', null, 'cancelled']);
+  assert.deepEqual(
+    [dropped.body.state, dropped.body.position, dropped.body.error.kind],
+    ['stopped', null, 'cancelled'],
+  );
   assert.equal((await harness.call('GET', `/v1/studies/${third.id}`)).body.position, 1);
 
   const events: StudyEvent[] = [];
   const client = new ApiClient(harness.server.url, harness.token);
   const following = (async () => {
-    for await (const event of followStudy(client, first.id, { signal: new AbortController().signal })) events.push(event);
+    for await (const event of followStudy(client, first.id, { signal: new AbortController().signal }))
+      events.push(event);
   })();
   await harness.until(first.id, '10 samples', ({ samples }) => (samples?.recorded ?? 0) >= 10);
   const { body: status } = await harness.call('GET', '/v1/status');
@@ -69,16 +80,32 @@ test('studies run in order, can be stopped and resumed, and give their results',
 
   const { body: results } = await harness.call('GET', `/v1/studies/${first.id}/results`);
   const names = results.files.map(({ name }: { name: string }) => name).sort();
-  assert.deepEqual(names, ['environment.json', 'links.json', 'plan.json', 'samples.csv', 'samples.parquet', 'study.resolved.yaml', 'summary.json']);
+  assert.deepEqual(names, [
+    'environment.json',
+    'links.json',
+    'plan.json',
+    'samples.csv',
+    'samples.parquet',
+    'study.resolved.yaml',
+    'summary.json',
+  ]);
   const csv = await harness.call('GET', `/v1/studies/${first.id}/results/samples.csv`);
   assert.equal(csv.headers.get('content-type'), 'text/csv; charset=utf-8');
-  assert.deepEqual(samplesOf(csv.body), Array.from({ length: 4 * PLANNED }, (_, i) => i + 1));
+  assert.deepEqual(
+    samplesOf(csv.body),
+    Array.from({ length: 4 * PLANNED }, (_, i) => i + 1),
+  );
   const resultsFolder = join(harness.stateFolder, 'studies', first.id, 'results');
   assert.equal(csv.body, readFileSync(join(resultsFolder, 'samples.csv'), 'utf8'));
 
   writeFileSync(join(resultsFolder, 'secret.json'), '{}');
   symlinkSync('/etc/passwd', join(resultsFolder, 'changes.jsonl'));
-  for (const [file, status] of [['secret.json', 400], ['..%2f..%2fstudy.json', 400], ['.lock', 400], ['changes.jsonl', 404]] as const) {
+  for (const [file, status] of [
+    ['secret.json', 400],
+    ['..%2f..%2fstudy.json', 400],
+    ['.lock', 400],
+    ['changes.jsonl', 404],
+  ] as const) {
     assert.equal((await harness.call('GET', `/v1/studies/${first.id}/results/${file}`)).status, status, file);
   }
   for (const route of ['', '/results', '/events', '/results/samples.csv']) {
@@ -95,19 +122,49 @@ test('a study that is wrong is refused with file, line and key, and leaves nothi
   await harness.call('PUT', `/v1/files/${hash}`, new Uint8Array(model));
   const files = [{ path: 'tiny.onnx', sha256: hash }];
   const cases: [object, number, string, RegExp][] = [
-    [{ study: good.replace('rounds: 1', 'ronds: 1'), name: 'mine' }, 400, 'invalid', /^mine\.yaml:\d+: ronds: unknown key/],
+    [
+      { study: good.replace('rounds: 1', 'ronds: 1'), name: 'mine' },
+      400,
+      'invalid',
+      /^mine\.yaml:\d+: ronds: unknown key/,
+    ],
     [{ study: '{{' }, 400, 'invalid', /^study\.yaml:1: /],
-    [{ study: good.replace('tiny.onnx', '/etc/passwd') }, 409, 'refused', /workloads\.tiny\.model: '\/etc\/passwd' leads out of the folder/],
+    [
+      { study: good.replace('tiny.onnx', '/etc/passwd') },
+      409,
+      'refused',
+      /workloads\.tiny\.model: '\/etc\/passwd' leads out of the folder/,
+    ],
     [{ study: good.replace('tiny.onnx', '../x.onnx') }, 409, 'refused', /leads out of the folder/],
-    [{ study: good.replace('labels.csv', '${HOME}/labels.csv') }, 409, 'refused', /workloads\.tiny\.data\.labels: .* leads out/],
-    [{ study: good, files: [{ path: '../evil', sha256: hash }] }, 409, 'refused', /files: '\.\.\/evil' is no path inside/],
+    [
+      { study: good.replace('labels.csv', '\x24{HOME}/labels.csv') },
+      409,
+      'refused',
+      /workloads\.tiny\.data\.labels: .* leads out/,
+    ],
+    [
+      { study: good, files: [{ path: '../evil', sha256: hash }] },
+      409,
+      'refused',
+      /files: '\.\.\/evil' is no path inside/,
+    ],
     [{ study: good, files: [{ path: '/evil', sha256: hash }] }, 409, 'refused', /'\/evil' is no path inside/],
     [{ study: good, files: [{ path: 'a/./b', sha256: hash }] }, 409, 'refused', /is no path inside/],
     [{ study: good, files: [{ path: 'a//b', sha256: hash }] }, 409, 'refused', /is no path inside/],
     [{ study: good, files: [{ path: 'study.yaml', sha256: hash }] }, 400, 'invalid', /'study\.yaml' is there twice/],
     [{ study: good, files: [...files, ...files] }, 400, 'invalid', /'tiny\.onnx' is there twice/],
-    [{ study: good, files: [...files, { path: 'tiny.onnx/a', sha256: hash }] }, 400, 'invalid', /'tiny\.onnx' cannot be a file and a folder/],
-    [{ study: good, files: [{ path: 'labels.csv', sha256: 'e'.repeat(64) }] }, 404, 'missing', /labels\.csv of the study are not uploaded/],
+    [
+      { study: good, files: [...files, { path: 'tiny.onnx/a', sha256: hash }] },
+      400,
+      'invalid',
+      /'tiny\.onnx' cannot be a file and a folder/,
+    ],
+    [
+      { study: good, files: [{ path: 'labels.csv', sha256: 'e'.repeat(64) }] },
+      404,
+      'missing',
+      /labels\.csv of the study are not uploaded/,
+    ],
   ];
   for (const [body, status, kind, message] of cases) {
     const answer = await harness.call('POST', '/v1/studies', body);
@@ -118,7 +175,10 @@ test('a study that is wrong is refused with file, line and key, and leaves nothi
 
   // What shows only when it runs is the study's own end.
   const { body } = await harness.call('POST', '/v1/studies', { study: good, files });
-  await assert.rejects(harness.until(body.id, 'its end', () => false), /pictures does not exist/);
+  await assert.rejects(
+    harness.until(body.id, 'its end', () => false),
+    /pictures does not exist/,
+  );
   const { body: failed } = await harness.call('GET', `/v1/studies/${body.id}`);
   assert.deepEqual([failed.state, failed.error.kind], ['failed', 'missing']);
 });
@@ -135,7 +195,10 @@ test('a study goes on after its server was closed, from the beginning too', asyn
   const { samples } = await third.until(study.id, 'the end', ({ state }) => state === 'done');
   assert.deepEqual(samples, { recorded: 2 * PLANNED, planned: 2 * PLANNED });
   const csv = await third.call('GET', `/v1/studies/${study.id}/results/samples.csv`);
-  assert.deepEqual(samplesOf(csv.body), Array.from({ length: 2 * PLANNED }, (_, i) => i + 1));
+  assert.deepEqual(
+    samplesOf(csv.body),
+    Array.from({ length: 2 * PLANNED }, (_, i) => i + 1),
+  );
 });
 
 test('a study that ends the orchestrator again and again is not started by itself for ever', async (t) => {
@@ -146,7 +209,10 @@ test('a study that ends the orchestrator again and again is not started by itsel
   await first.server.close();
   const record = join(stateFolder, 'studies', study.id, 'study.json');
   const as = (fruitlessStarts: number) =>
-    writeFileSync(record, JSON.stringify({ ...JSON.parse(readFileSync(record, 'utf8')), state: 'running', fruitlessStarts }));
+    writeFileSync(
+      record,
+      JSON.stringify({ ...JSON.parse(readFileSync(record, 'utf8')), state: 'running', fruitlessStarts }),
+    );
   as(5);
   const second = await Harness.start(t, { stateFolder });
   const { body } = await second.call('GET', `/v1/studies/${study.id}`);

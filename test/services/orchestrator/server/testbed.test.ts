@@ -3,8 +3,8 @@ import { type TestContext, test } from 'node:test';
 import { TierbedError } from '../../../../base/errors.js';
 import { LINK_DRIVERS } from '../../../../services/link/index.js';
 import type { LinkSettings, OpenLinks } from '../../../../services/link/types.js';
-import type { ActiveFault, FaultBoard } from '../../../../services/orchestrator/faults/fault-board.js';
 import type { Runtime, Testbed, TierLimits } from '../../../../services/orchestrator/runtimes/runtime.js';
+import type { ActiveFault, FaultBoard } from '../../../../services/orchestrator/server/fault-access.js';
 import type { TierName } from '../../../../services/orchestrator/tiers.js';
 import { Harness } from './harness.js';
 
@@ -78,12 +78,20 @@ test('links are shown, changed where they are named, and proven', async (t) => {
   assert.deepEqual(set.body.up, { ...LINKS[0]?.up, rateMbps: 40, delayMs: 3 });
   assert.deepEqual(set.body.down, LINKS[0]?.down);
   const { body } = await harness.call('GET', '/v1/links');
-  assert.deepEqual(body.links.find(({ name }: LinkSettings) => name === 'mobile-edge'), set.body);
-  assert.deepEqual(body.links.find(({ name }: LinkSettings) => name === 'edge-cloud'), LINKS[1]);
+  assert.deepEqual(
+    body.links.find(({ name }: LinkSettings) => name === 'mobile-edge'),
+    set.body,
+  );
+  assert.deepEqual(
+    body.links.find(({ name }: LinkSettings) => name === 'edge-cloud'),
+    LINKS[1],
+  );
 
   const report = await harness.call('POST', '/v1/links/verify', { links: ['mobile-edge'] });
   assert.equal(report.status, 200, JSON.stringify(report.body));
-  const delay = report.body.figures.find((f: { figure: string; direction: string }) => f.figure === 'delayMs' && f.direction === 'up');
+  const delay = report.body.figures.find(
+    (f: { figure: string; direction: string }) => f.figure === 'delayMs' && f.direction === 'up',
+  );
   assert.deepEqual([delay.link, delay.set], ['mobile-edge', 3]);
   assert.ok(delay.measured >= 3, `measured ${delay.measured}`);
 
@@ -92,7 +100,9 @@ test('links are shown, changed where they are named, and proven', async (t) => {
     harness.call('PATCH', '/v1/links/edge-cloud', { rateMbps: 7 }),
   ];
   await Promise.all(changes);
-  const after = (await harness.call('GET', '/v1/links')).body.links.find(({ name }: LinkSettings) => name === 'edge-cloud');
+  const after = (await harness.call('GET', '/v1/links')).body.links.find(
+    ({ name }: LinkSettings) => name === 'edge-cloud',
+  );
   assert.deepEqual([after.up.delayMs, after.up.rateMbps], [9, 7], 'neither change undid the other');
 
   const nothing = await harness.call('PATCH', '/v1/links/edge-cloud', { direction: 'up' });
@@ -103,37 +113,67 @@ test('tiers are shown and changed', async (t) => {
   const { runtime, calls } = await standing(t);
   const harness = await Harness.start(t, { runtime });
   const { body } = await harness.call('GET', '/v1/tiers');
-  assert.deepEqual(body.tiers.map(({ name, state, limits }: { name: string; state: string; limits: object }) => [name, state, limits])[1], ['edge', 'running', { cpus: 1, memoryMiB: 1024 }]);
+  assert.deepEqual(
+    body.tiers.map(({ name, state, limits }: { name: string; state: string; limits: object }) => [
+      name,
+      state,
+      limits,
+    ])[1],
+    ['edge', 'running', { cpus: 1, memoryMiB: 1024 }],
+  );
   const set = await harness.call('PATCH', '/v1/tiers/edge', { cpus: 0.25 });
   assert.deepEqual(set.body.limits, { cpus: 0.25, memoryMiB: 1024 });
   assert.equal((await harness.call('PATCH', '/v1/tiers/edge', { paused: true })).body.state, 'paused');
   assert.equal((await harness.call('PATCH', '/v1/tiers/edge', { paused: false })).body.state, 'running');
   assert.equal((await harness.call('PATCH', '/v1/tiers/cloud', { running: false })).body.state, 'stopped');
-  assert.equal((await harness.call('PATCH', '/v1/tiers/cloud', { running: true, memoryMiB: 64 })).body.state, 'running');
-  assert.deepEqual(calls, ['limits edge {"cpus":0.25}', 'pause edge', 'resume edge', 'kill cloud', 'start cloud', 'limits cloud {"memoryMiB":64}']);
+  assert.equal(
+    (await harness.call('PATCH', '/v1/tiers/cloud', { running: true, memoryMiB: 64 })).body.state,
+    'running',
+  );
+  assert.deepEqual(calls, [
+    'limits edge {"cpus":0.25}',
+    'pause edge',
+    'resume edge',
+    'kill cloud',
+    'start cloud',
+    'limits cloud {"memoryMiB":64}',
+  ]);
 });
 
 test('faults go through the board', async (t) => {
   const { runtime } = await standing(t);
   const active: ActiveFault[] = [];
   const board: FaultBoard = {
-    known: () => [{ name: 'link-down', about: 'nothing passes', options: { properties: { link: {} } } }],
-    start: async (spec) => {
-      if (spec.fault !== 'link-down') throw new TierbedError('invalid', `there is no fault '${spec.fault}'`);
-      active.push({ id: 'f1', spec, startedAt: new Date().toISOString() });
+    start: async ({ fault, options, forS }) => {
+      if (fault !== 'link-down') throw new TierbedError('invalid', `there is no fault '${fault}'`);
+      active.push({
+        id: 'f1',
+        fault,
+        options,
+        startedAt: new Date().toISOString(),
+        ...(forS && { endsAt: new Date().toISOString() }),
+      });
       return active[0] as ActiveFault;
     },
     stop: async (id) => {
       if (!active.some((fault) => fault.id === id)) throw new TierbedError('missing', `no fault ${id} is in force`);
       active.splice(0);
     },
-    stopAll: async () => {},
     active: () => active,
   };
-  const harness = await Harness.start(t, { runtime, faultBoard: () => board });
-  const started = await harness.call('POST', '/v1/faults', { fault: 'link-down', link: 'edge-cloud', forS: 5, factor: 2 });
+  const known = [{ name: 'link-down', help: 'Nothing passes.', options: { type: 'object' }, start: () => {} }];
+  const harness = await Harness.start(t, { runtime, faults: { known, board: () => board } });
+  const started = await harness.call('POST', '/v1/faults', {
+    fault: 'link-down',
+    link: 'edge-cloud',
+    forS: 5,
+    factor: 2,
+  });
   assert.equal(started.status, 201, JSON.stringify(started.body));
-  assert.deepEqual(started.body.spec, { fault: 'link-down', link: 'edge-cloud', forS: 5, factor: 2 });
+  assert.deepEqual([started.body.fault, started.body.options], ['link-down', { link: 'edge-cloud', factor: 2 }]);
+  assert.ok(started.body.endsAt, 'forS is passed on');
+  const [listed] = (await harness.call('GET', '/v1/faults')).body.known;
+  assert.deepEqual(listed, { name: 'link-down', help: 'Nothing passes.', options: { type: 'object' } });
   assert.equal((await harness.call('GET', '/v1/faults')).body.active.length, 1);
   assert.equal((await harness.call('POST', '/v1/faults', { fault: 'nonsense' })).status, 400);
   assert.equal((await harness.call('DELETE', '/v1/faults/f2')).status, 404);
@@ -149,7 +189,6 @@ test('without a testbed links, tiers and faults are refused, with the fix', asyn
     ['POST', '/v1/links/verify', {}],
     ['GET', '/v1/tiers'],
     ['PATCH', '/v1/tiers/edge', { cpus: 1 }],
-    ['GET', '/v1/faults'],
     ['POST', '/v1/faults', { fault: 'x' }],
     ['DELETE', '/v1/faults/f1'],
   ];
