@@ -22,3 +22,8 @@ export const version: string = (
 export function cacheDir(): string {
   return process.env.TIERBED_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'tierbed');
 }
+
+/** Where `tierbed serve` keeps its token, studies and results: `$TIERBED_STATE`, else `$XDG_STATE_HOME/tierbed`, else `~/.local/state/tierbed`. */
+export function stateDir(): string {
+  return process.env.TIERBED_STATE ?? join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'tierbed');
+}

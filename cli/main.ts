@@ -14,6 +14,15 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly register: Regis
   node: () => import('./commands/node.js'),
   gate: () => import('./commands/gate.js'),
   'link-agent': () => import('./commands/link-agent.js'),
+  up: () => import('./commands/up.js'),
+  down: () => import('./commands/down.js'),
+  status: () => import('./commands/status.js'),
+  logs: () => import('./commands/logs.js'),
+  serve: () => import('./commands/serve.js'),
+  link: () => import('./commands/link.js'),
+  tier: () => import('./commands/tier.js'),
+  fault: () => import('./commands/fault.js'),
+  study: () => import('./commands/study.js'),
 };
 
 const program = new Command('tierbed')

@@ -85,6 +85,12 @@ export function showPath(path: YamlPath): string {
   return path.map((part, i) => (typeof part === 'number' ? `[${part}]` : i === 0 ? part : `.${part}`)).join('');
 }
 
+/** The most telling of a schema's errors, for data that is no YAML file: where, what, and the fix where one is near. */
+export function explainErrors(errors: readonly ErrorObject[]): { place: string; message: string; fix?: string } {
+  const { path, ...rest } = explain(mostTelling(errors));
+  return { place: showPath(path), ...rest };
+}
+
 /** Of several errors the deepest, and there an unknown key before anything else: a misspelt key is also a missing one. */
 function mostTelling(errors: readonly ErrorObject[]): ErrorObject {
   const rank = (error: ErrorObject): number =>

@@ -79,6 +79,22 @@ export async function resolveStudy(file: StudyFile, progress: Progress, signal: 
   return { file, workloads, strategies, links, timeline, rule };
 }
 
+/**
+ * Checks all of a study that can be checked without building anything: links, options of operators, and the files that
+ * its workloads name.
+ *
+ * @throws TierbedError with the study's file, line and key
+ */
+export async function checkStudy(file: StudyFile, progress: Progress, signal: AbortSignal): Promise<void> {
+  checkRecipes(file);
+  resolveLinks(file);
+  for (const [name, spec] of Object.entries(file.study.workloads)) {
+    if ('use' in spec) continue;
+    const load = () => loadWorkload(spec, { baseDir: file.baseDir, name, progress, signal });
+    await located(file, ['workloads', name], load);
+  }
+}
+
 function checkRecipes(file: StudyFile): void {
   const workloads = Object.keys(file.study.workloads);
   for (const [name, steps] of Object.entries(file.study.recipes)) {

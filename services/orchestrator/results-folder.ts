@@ -14,6 +14,7 @@ export const RESULT_FILES = {
   samples: 'samples.csv',
   parquet: 'samples.parquet',
   summary: 'summary.json',
+  changes: 'changes.jsonl',
 } as const;
 
 /** A results folder that this process alone writes to. */

@@ -58,6 +58,8 @@ export interface RunOptions {
   readonly progress: Progress;
   readonly signal: AbortSignal;
   readonly observer?: RunObserver;
+  /** What to type to finish the run when it was stopped; by default `tierbed run` with --resume. */
+  readonly finishWith?: string;
 }
 
 export interface RunResult {
@@ -174,7 +176,9 @@ async function measure(
       await testbed.close();
     }
   } catch (error) {
-    throw howToGoOn(error, study.file, folder.path, recorded, plan.samples);
+    const scale = study.file.study.scale === 1 ? '' : ` --scale ${study.file.study.scale}`;
+    const finishWith = options.finishWith ?? `tierbed run ${study.file.path}${scale} --resume ${folder.path}`;
+    throw howToGoOn(error, finishWith, folder.path, recorded, plan.samples);
   } finally {
     await recorder.close();
   }
@@ -226,17 +230,10 @@ function assertTiers(file: StudyFile, runtime: Runtime, tiers: TierSet): void {
 }
 
 /** The error of a run that ended early, with what is kept and how to finish it. */
-function howToGoOn(
-  error: unknown,
-  { path, study }: StudyFile,
-  folder: string,
-  recorded: number,
-  planned: number,
-): unknown {
+function howToGoOn(error: unknown, finishWith: string, folder: string, recorded: number, planned: number): unknown {
   if (!(error instanceof TierbedError) || recorded === planned) return error;
   const kept = `${recorded} of ${planned} samples are recorded in ${folder}`;
-  const scale = study.scale === 1 ? '' : ` --scale ${study.scale}`;
-  const goOn = `finish it with: tierbed run ${path}${scale} --resume ${folder}`;
+  const goOn = `finish it with: ${finishWith}`;
   return new TierbedError(error.kind, `${error.message}\n  ${kept}`, {
     fix: error.kind === 'cancelled' || error.fix === undefined ? goOn : `${error.fix} Then ${goOn}`,
     cause: error,

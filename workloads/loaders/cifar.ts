@@ -20,6 +20,7 @@ const RECORD_BYTES = 1 + 3 * PIXELS;
 export const cifar: Loader<CifarSpec> = {
   name: 'cifar',
   schema: { properties: { path: { type: 'string', minLength: 1 } }, required: ['path'] },
+  paths: ['path'],
   async load(spec, { resolvePath, signal }) {
     const path = resolvePath(spec.path);
     const bytes = await readData(path, signal);

@@ -32,6 +32,7 @@ export const idx: Loader<IdxSpec> = {
     },
     required: ['images', 'labels', 'input'],
   },
+  paths: ['images', 'labels'],
   async load(spec, { resolvePath, signal }) {
     const paths = { images: resolvePath(spec.images), labels: resolvePath(spec.labels) };
     const images = parseIdx(paths.images, await readData(paths.images, signal), 3);

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isAbsolute, join, normalize, sep } from 'node:path';
 import { TierbedError } from '../../base/errors.js';
 import { readColumns } from './labels.js';
-import type { Loader } from './loader.js';
+import type { LoadContext, Loader } from './loader.js';
 import { mustExist } from './read.js';
 
 export interface ImageFolderSpec {
@@ -29,11 +29,19 @@ export const imageFolder: Loader<ImageFolderSpec> = {
     },
     required: ['path', 'labels'],
   },
-  async load(spec, { resolvePath, signal }) {
-    const folder = resolvePath(spec.path);
-    const labels = resolvePath(spec.labels);
+  paths: ['path', 'labels'],
+  async folderFiles(spec, context) {
+    const labels = context.resolvePath(spec.labels);
+    return (await readRows(spec, context)).map(([file = '']) => {
+      insideFolder('.', file, labels);
+      return normalize(file);
+    });
+  },
+  async load(spec, context) {
+    const folder = context.resolvePath(spec.path);
+    const labels = context.resolvePath(spec.labels);
     await mustExist(folder);
-    const rows = await readColumns(labels, [spec.fileColumn ?? 'file', spec.labelColumn ?? 'label'], signal);
+    const rows = await readRows(spec, context);
     const seen = new Set<string>();
     const items = rows.map(([file = '', label = '']) => {
       if (seen.has(file)) throw new TierbedError('invalid', `${labels} names '${file}' twice`);
@@ -45,6 +53,14 @@ export const imageFolder: Loader<ImageFolderSpec> = {
     return items.map(({ id, label, read }) => ({ id, label, read }));
   },
 };
+
+/** File and label of each picture. */
+function readRows(
+  spec: ImageFolderSpec,
+  { resolvePath, signal }: LoadContext,
+): Promise<readonly (readonly string[])[]> {
+  return readColumns(resolvePath(spec.labels), [spec.fileColumn ?? 'file', spec.labelColumn ?? 'label'], signal);
+}
 
 function insideFolder(folder: string, file: string, labels: string): string {
   const relative = normalize(file);

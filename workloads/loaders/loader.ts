@@ -8,6 +8,10 @@ export interface Loader<Spec extends { readonly loader: string } = { readonly lo
   readonly name: Spec['loader'];
   /** JSON Schema of the spec's properties beside `loader`, and which of them are required. */
   readonly schema: { readonly properties: Readonly<Record<string, object>>; readonly required: readonly string[] };
+  /** The properties that name files or folders. */
+  readonly paths: readonly string[];
+  /** Where a property names a folder: the files in it that are read, relative to it. */
+  folderFiles?(spec: Spec, context: LoadContext): Promise<readonly string[]>;
   /**
    * @throws TierbedError `missing` when a file is not there, `invalid` when it is not what the loader reads
    */

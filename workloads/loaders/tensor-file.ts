@@ -45,6 +45,7 @@ export const tensorFile: Loader<TensorFileSpec> = {
     },
     required: ['path', 'stored', 'input', 'shape'],
   },
+  paths: ['path', 'labels'],
   async load(spec, { resolvePath, signal }) {
     const path = resolvePath(spec.path);
     const bytes = await readData(path, signal);

@@ -1,0 +1,113 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { StudyView } from '../../services/orchestrator/server/api.js';
+import { type ApiFlags, addApiOptions } from '../api-options.js';
+import type { RegisterCommand } from '../command.js';
+import { json } from '../json.js';
+import { createProgress } from '../progress.js';
+import { stopSignal } from '../stop-signal.js';
+import { table } from '../table.js';
+import { withProgress } from '../with-progress.js';
+
+interface Options extends ApiFlags {
+  readonly json?: boolean;
+}
+
+/** `tierbed study`: the studies of an orchestrator. */
+export const register: RegisterCommand = (program) => {
+  const study = program
+    .command('study')
+    .description('list, stop and resume the studies of an orchestrator, and get their results')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  tierbed study list
+  tierbed study show 20260102-030405-a1b2c3
+  tierbed study stop 20260102-030405-a1b2c3        what is recorded stays
+  tierbed study resume 20260102-030405-a1b2c3
+  tierbed study results 20260102-030405-a1b2c3 --out results/mine`,
+    );
+  add(study, 'list', 'list the studies, newest first').action(list);
+  add(study, 'show <id>', 'show how a study stands').action(show);
+  add(study, 'stop <id>', 'stop a study; resume goes on with it').action(stop);
+  add(study, 'resume <id>', 'finish a study that was stopped or failed').action(resume);
+  add(study, 'results <id>', "get a study's result files")
+    .option('--out <folder>', 'put them here (default: results/ID)')
+    .action(results);
+};
+
+function add(parent: Command, usage: string, description: string): Command {
+  return addApiOptions(parent.command(usage).description(description)).option('--json', 'print JSON');
+}
+
+async function connect(options: ApiFlags) {
+  const { connectApi } = await import('../../services/api-client/index.js');
+  return connectApi(options);
+}
+
+async function list(options: Options): Promise<void> {
+  const studies = await (await connect(options)).studies();
+  process.stdout.write(
+    options.json ? json({ studies }) : studies.length === 0 ? 'no studies\n' : studiesTable(studies),
+  );
+}
+
+async function show(id: string, options: Options): Promise<void> {
+  print(await (await connect(options)).study(id), options);
+}
+
+async function stop(id: string, options: Options): Promise<void> {
+  const client = await connect(options);
+  print(await withProgress('stopping the study', client.stopStudy(id)), options);
+}
+
+async function resume(id: string, options: Options): Promise<void> {
+  print(await (await connect(options)).resumeStudy(id), options);
+}
+
+async function results(id: string, options: Options & { readonly out?: string }): Promise<void> {
+  const { downloadResults } = await import('../../services/api-client/index.js');
+  const { signal, dispose } = stopSignal();
+  try {
+    const client = await connect(options);
+    await client.study(id);
+    const folder = options.out ?? join('results', id);
+    const { diskError } = await import('../../services/orchestrator/disk-error.js');
+    await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+      throw diskError(error, folder);
+    });
+    const files = await downloadResults(client, id, folder, createProgress(), signal);
+    process.stdout.write(options.json ? json({ folder, files }) : `${folder}: ${files.join(', ') || 'no files yet'}\n`);
+  } finally {
+    dispose();
+  }
+}
+
+function print(view: StudyView, options: Options): void {
+  if (options.json) process.stdout.write(json(view));
+  else process.stdout.write(`${studiesTable([view])}${errorLines(view)}`);
+}
+
+function errorLines({ error }: StudyView): string {
+  if (!error) return '';
+  return `${error.message}\n${error.fix === null ? '' : `  fix: ${error.fix}\n`}`;
+}
+
+/** Studies for people, one a row. */
+export function studiesTable(studies: readonly StudyView[]): string {
+  const rows = studies.map((study) => [
+    study.id,
+    study.name,
+    study.position === null ? study.state : `queued, number ${study.position}`,
+    study.samples === null ? '' : `${study.samples.recorded}/${study.samples.planned}`,
+    study.step === null ? '' : stepText(study.step),
+    study.createdAt.slice(0, 19).replace('T', ' '),
+  ]);
+  return table(['study', 'name', 'state', 'samples', 'step', 'created'], rows);
+}
+
+function stepText({ label, done, total }: NonNullable<StudyView['step']>): string {
+  return total === null ? label : `${label} ${done}/${total}`;
+}

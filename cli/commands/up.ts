@@ -1,0 +1,121 @@
+import { TierbedError } from '../../base/errors.js';
+import type { Progress } from '../../base/progress.js';
+import type { RegisterCommand } from '../command.js';
+import { type ComposeConfig, composeConfig } from '../compose/config.js';
+import { compose } from '../compose/docker.js';
+import { explainDocker } from '../compose/explain.js';
+import { checkDocker, checkPorts, checkRoom } from '../compose/preflight.js';
+import { composeServices } from '../compose/services.js';
+import { json } from '../json.js';
+import { createProgress } from '../progress.js';
+import { stopSignal } from '../stop-signal.js';
+
+interface Options {
+  readonly build?: boolean;
+  readonly wait: boolean;
+  readonly grafana?: boolean;
+  readonly anyway?: boolean;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** `tierbed up`: the testbed in Docker. */
+export const register: RegisterCommand = (program) => {
+  program
+    .command('up')
+    .description('start the testbed in Docker: three throttled tiers on shaped links (docker compose up)')
+    .option('--build', 'build the image anew')
+    .option('--no-wait', 'do not wait until everything is ready')
+    .option('--grafana', 'with Grafana')
+    .option('--anyway', 'start although the machine has less than the tiers ask for')
+    .option('--json', 'print what is to be opened where as JSON')
+    .option('--quiet', 'show no progress')
+    .addHelpText(
+      'after',
+      `
+Ports and addresses are moved by variables: TIERBED_API_PORT, TIERBED_PROMETHEUS_PORT, TIERBED_GRAFANA_PORT, TIERBED_NET.
+
+Examples:
+  tierbed up
+  tierbed up --build --grafana
+  TIERBED_API_PORT=7071 tierbed up
+  tierbed run studies/quickstart.yaml --runtime docker     when it is up`,
+    )
+    .action(up);
+};
+
+async function up(options: Options): Promise<void> {
+  const { signal, dispose } = stopSignal();
+  const progress = createProgress(process.stderr, { quiet: options.quiet === true });
+  try {
+    const profiles = options.grafana ? ['--profile', 'grafana'] : [];
+    progress.start('looking at Docker');
+    await checkDocker(signal);
+    const config = await composeConfig(profiles, signal);
+    const before = await composeServices(signal);
+    const running = new Set(before.filter(({ state }) => state === 'running').map(({ service }) => service));
+    await checkPorts(config.ports.filter(({ service }) => !running.has(service)));
+    if (!options.anyway) await checkRoom(signal);
+    progress.stop();
+    const startedMs = performance.now();
+    await start(profiles, options, before.length > 0, progress, signal);
+    const already = config.services.every((service) => running.has(service)) && !options.build;
+    const seconds = Math.round((performance.now() - startedMs) / 1000);
+    process.stdout.write(
+      options.json ? json({ already, seconds, ports: config.ports }) : opened(config, already, seconds),
+    );
+  } finally {
+    progress.stop();
+    dispose();
+  }
+}
+
+async function start(
+  profiles: readonly string[],
+  { build, wait }: Options,
+  wasThere: boolean,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const args = [...profiles, 'up', '--detach', ...(wait ? ['--wait'] : []), ...(build ? ['--build'] : [])];
+  progress.start('starting the testbed');
+  let lines = 0;
+  const onLine = (line: string): void => progress.update(++lines, line.trim().slice(0, 100));
+  try {
+    const { code, stdout, stderr } = await compose(args, { signal, onLine });
+    if (code !== 0) throw explainDocker('docker compose up', stderr + stdout);
+  } catch (error) {
+    if (!(error instanceof TierbedError) || error.kind !== 'cancelled') throw error;
+    throw await cancelled(wasThere, progress);
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Half a testbed is of no use: what was not there before is taken away again. */
+async function cancelled(wasThere: boolean, progress: Progress): Promise<TierbedError> {
+  if (wasThere) {
+    return new TierbedError('cancelled', 'stopped; some services may not be ready', { fix: 'Go on with: tierbed up' });
+  }
+  progress.start('taking away what was started');
+  const { code } = await compose(['--profile', '*', 'down', '--remove-orphans']);
+  if (code === 0) return new TierbedError('cancelled', 'stopped; nothing is left running');
+  return new TierbedError('cancelled', 'stopped; some containers are left', { fix: 'Remove them with: tierbed down' });
+}
+
+const NAMES: Readonly<Record<string, string>> = {
+  orchestrator: 'API (openapi.json, docs/api.md)',
+  prometheus: 'Prometheus',
+  grafana: 'Grafana',
+};
+
+function opened({ ports }: ComposeConfig, already: boolean, seconds: number): string {
+  const urls = ports.map(({ service, address, port }) => `  http://${address}:${port}  ${NAMES[service] ?? service}\n`);
+  return [
+    already ? 'The testbed is up already.\n' : `The testbed is up (${seconds} s).\n`,
+    ...urls,
+    '\nRun a study on it:   tierbed run studies/quickstart.yaml --runtime docker\n',
+    'Look at it:          tierbed status\n',
+    'Take it down again:  tierbed down\n',
+  ].join('');
+}

@@ -1,0 +1,78 @@
+import type { FastifyInstance } from 'fastify';
+import { TierbedError } from '../../../../base/errors.js';
+import type { Testbed, TierLimits } from '../../runtimes/runtime.js';
+import { TIER_NAMES } from '../../tiers.js';
+import type { TierName, TierPatch, TierView } from '../api.js';
+import type { ServerContext } from '../context.js';
+import { routeSchema } from '../route-schema.js';
+import { tierParams, tierPatch, tierView, whole } from '../schemas.js';
+
+/** Shows and changes the tiers of the testbed. */
+export function tierRoutes(app: FastifyInstance, { access, studies, closing }: ServerContext): void {
+  const tag = 'tiers';
+  /** What was paused or ended through here, for runtimes that cannot tell. */
+  const states = new WeakMap<Testbed, Map<TierName, TierView['state']>>();
+  const remember = (testbed: Testbed, tier: TierName, state: TierView['state']): void => {
+    states.set(testbed, (states.get(testbed) ?? new Map()).set(tier, state));
+  };
+  const view = async (testbed: Testbed, name: TierName): Promise<TierView> => {
+    const limits = await testbed.tiers.limits(name).catch((error: unknown) => {
+      if (error instanceof TierbedError && error.kind === 'refused') return null;
+      throw error;
+    });
+    const lost = testbed.lost()?.tier === name;
+    const control = testbed.nodes[name].client.channel.address;
+    return {
+      name,
+      state: states.get(testbed)?.get(name) ?? (lost ? 'stopped' : 'running'),
+      limits,
+      usage: null,
+      control,
+    };
+  };
+
+  app.get(
+    '/v1/tiers',
+    {
+      schema: routeSchema({
+        tag,
+        summary: 'Show the tiers',
+        answers: { 200: whole({ tiers: { type: 'array', items: tierView } }) },
+      }),
+    },
+    async () => {
+      const testbed = await access.testbed(closing);
+      return { tiers: await Promise.all(TIER_NAMES.map((name) => view(testbed, name))) };
+    },
+  );
+  app.patch<{ Params: { name: TierName }; Body: TierPatch }>(
+    '/v1/tiers/:name',
+    {
+      schema: routeSchema({
+        tag,
+        summary: 'Change a tier from now on',
+        params: tierParams,
+        body: tierPatch,
+        answers: { 200: tierView },
+      }),
+    },
+    ({ params: { name }, body }) =>
+      access.inTurn(async () => {
+        const testbed = await access.testbed(closing);
+        const { tiers } = testbed;
+        const limits: Partial<TierLimits> = {
+          ...(body.cpus !== undefined && { cpus: body.cpus }),
+          ...(body.memoryMiB !== undefined && { memoryMiB: body.memoryMiB }),
+        };
+        if (body.running === true) await tiers.start(name);
+        if (Object.keys(limits).length > 0) await tiers.setLimits(name, limits);
+        if (body.paused !== undefined) await (body.paused ? tiers.pause(name) : tiers.resume(name));
+        if (body.running === false) await tiers.kill(name);
+        if (body.running === false) remember(testbed, name, 'stopped');
+        else if (body.paused !== undefined) remember(testbed, name, body.paused ? 'paused' : 'running');
+        else if (body.running === true) remember(testbed, name, 'running');
+        await studies.recordChange({ tier: name, change: body });
+        return view(testbed, name);
+      }),
+  );
+}
