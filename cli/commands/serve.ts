@@ -38,15 +38,12 @@ Examples:
 };
 
 async function serve(options: Options): Promise<void> {
-  const [{ findRuntime }, { startServer }, { pino }, { Registry, collectDefaultMetrics }] = await Promise.all([
+  const [{ findRuntime }, { startServer }, { pino }] = await Promise.all([
     import('../../services/orchestrator/index.js'),
     import('../../services/orchestrator/server/index.js'),
     import('pino'),
-    import('prom-client'),
   ]);
   const log = pino({ base: { service: 'orchestrator' } }, pino.destination({ fd: 2, sync: true }));
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
   const { signal, dispose } = stopSignal();
   try {
     const server = await startServer({
@@ -55,7 +52,6 @@ async function serve(options: Options): Promise<void> {
       port: options.port,
       stateFolder: resolve(options.state),
       allowHosts: options.allowHost,
-      registry,
       log,
     });
     const { url, token } = server;

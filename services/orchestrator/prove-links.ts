@@ -7,8 +7,6 @@ import type { ResultsFolder } from './results-folder.js';
 import type { RunObserver } from './run.js';
 import type { LinkTolerance, Runtime, Testbed } from './runtimes/runtime.js';
 
-const LOCAL_TOLERANCE: LinkTolerance = { ms: 1, percent: 3 };
-
 export interface ProveOptions {
   readonly runtime: Pick<Runtime, 'linkTolerance'>;
   readonly progress: Progress;
@@ -79,7 +77,7 @@ async function prove(
   testbed: Testbed,
   { runtime, progress, signal, observer }: ProveOptions,
 ): Promise<LinkProof> {
-  const tolerance = { ...LOCAL_TOLERANCE, ...runtime.linkTolerance, ...file.study.linkTolerance };
+  const tolerance = { ...runtime.linkTolerance, ...file.study.linkTolerance };
   const verified = verifyLinks(testbed.links, links, {
     progress,
     toleranceMs: tolerance.ms,

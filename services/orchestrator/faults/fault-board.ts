@@ -1,7 +1,7 @@
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import type { EventLog } from '../event-log.js';
 import type { Fault, FaultContext, FaultOptions } from './fault.js';
-import { checkFaultSpec, FAULTS, type FaultSpec } from './index.js';
+import { checkFaultSpec, type FaultSpec } from './index.js';
 
 /** setTimeout's longest. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -22,13 +22,6 @@ export interface PastFault extends ActiveFault {
   readonly endedAt?: string;
   /** What went wrong with undoing it. */
   readonly error?: string;
-}
-
-/** A fault that can be asked for. */
-export interface KnownFault {
-  readonly name: string;
-  readonly about: string;
-  readonly options: object;
 }
 
 interface Entry {
@@ -189,11 +182,6 @@ export class FaultBoard {
 
   active(): readonly ActiveFault[] {
     return [...this.#entries.values()].map(({ active }) => active);
-  }
-
-  /** What can be asked for: names, a sentence on each, and the JSON Schema of its options. */
-  known(): readonly KnownFault[] {
-    return FAULTS.map(({ name, help, options }) => ({ name, about: help, options }));
   }
 
   /** All that are or were in force, in the order in which they began. */

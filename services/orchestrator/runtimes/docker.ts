@@ -31,6 +31,7 @@ export function dockerRuntime(
   };
   return {
     name: 'docker',
+    linkTolerance: { ms: 0.5, percent: 2 },
     checkTiers: (tiers) => tierProblem(tiers, parts().host),
     async open(request, progress, signal): Promise<Testbed> {
       await letStandingGo();

@@ -19,6 +19,7 @@ const routeName = (from: TierName, to: TierName): string => `${from}>${to}`;
 /** Nodes are child processes on loopback, links the in-process proxy: neither Docker nor root. */
 export const local: Runtime = {
   name: 'local',
+  linkTolerance: { ms: 1, percent: 3 },
   async open(request, progress, signal): Promise<Testbed> {
     const children: ChildNode[] = [];
     let links: OpenLinks | undefined;

@@ -115,8 +115,8 @@ export interface TierProblem {
 /** Turns tiers and links into nodes and addresses: one file in `runtimes/`, one line in its table. */
 export interface Runtime {
   readonly name: string;
-  /** How far its links may be from what is set, unless a study says it; 1 ms or 3 % when absent. */
-  readonly linkTolerance?: LinkTolerance;
+  /** How far its links may be from what is set, unless a study says it. */
+  readonly linkTolerance: LinkTolerance;
   /** The first tier that this machine cannot hold, or undefined. */
   checkTiers?(tiers: TierSet): TierProblem | undefined;
   /** @throws TierbedError `unavailable` when a node does not come up, `cancelled`; nothing is left behind then */

@@ -1,3 +1,4 @@
+import type { OrchestratorMetrics } from '../metrics.js';
 import type { BlobStore } from './blob-store.js';
 import type { Studies } from './studies.js';
 import type { TestbedAccess } from './testbed-access.js';
@@ -7,6 +8,7 @@ export interface ServerContext {
   readonly studies: Studies;
   readonly blobs: BlobStore;
   readonly access: TestbedAccess;
+  readonly metrics: OrchestratorMetrics;
   readonly startedAt: string;
   /** Between two signs of life on an event stream. */
   readonly heartbeatMs: number;

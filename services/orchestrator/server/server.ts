@@ -3,11 +3,13 @@ import { type AddressInfo, isIP } from 'node:net';
 import { join } from 'node:path';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
-import type { Registry } from 'prom-client';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import { version } from '../../../base/paths.js';
 import { diskError } from '../disk-error.js';
+import { FAULTS } from '../faults/index.js';
+import { openFaultBoard } from '../faults/open-board.js';
 import { lockFolder } from '../lock.js';
+import { OrchestratorMetrics } from '../metrics.js';
 import type { Runtime } from '../runtimes/runtime.js';
 import { BlobStore } from './blob-store.js';
 import type { ServerContext } from './context.js';
@@ -26,6 +28,9 @@ import { StudyStore } from './study-store.js';
 import { type FaultSupport, TestbedAccess } from './testbed-access.js';
 import { openToken, type Token } from './token.js';
 
+/** What there is unless a test says otherwise. */
+const FAULT_SUPPORT: FaultSupport = { known: FAULTS, board: openFaultBoard };
+
 const HEARTBEAT_MS = 15_000;
 const MAX_BODY_BYTES = 1024 * 1024;
 /** A connection on which nothing moves for this long is closed. The longest call, proving slow links, takes minutes. */
@@ -42,8 +47,7 @@ export interface ServerOptions {
   readonly stateFolder: string;
   /** Names, beside its own, that the service is called by. */
   readonly allowHosts?: readonly string[];
-  /** What /metrics shows. */
-  readonly registry: Registry;
+  /** In place of Tierbed's own; a seam for tests. */
   readonly faults?: FaultSupport;
   readonly log: FastifyBaseLogger;
   readonly heartbeatMs?: number;
@@ -82,14 +86,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   try {
     const token = await openToken(stateFolder);
     const blobs = await BlobStore.open(join(stateFolder, 'files'), options.maxFileBytes);
-    const access = new TestbedAccess(options.runtime, options.faults);
+    const metrics = new OrchestratorMetrics();
+    const access = new TestbedAccess(options.runtime, metrics, options.faults ?? FAULT_SUPPORT);
     const store = new StudyStore(join(stateFolder, 'studies'));
     const heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
-    studies = await Studies.open({ store, blobs, access, log: options.log });
+    studies = await Studies.open({ store, blobs, access, metrics, log: options.log });
     const startedAt = new Date().toISOString();
-    const context = { studies, blobs, access, startedAt, heartbeatMs, closing: closing.signal };
+    const context = { studies, blobs, access, metrics, startedAt, heartbeatMs, closing: closing.signal };
     app = await buildApp(options, token.value, context);
     const url = await listen(app, options);
+    void access.prepare(closing.signal);
     return { url, token, studies, close };
   } catch (error) {
     await close();
@@ -121,7 +127,7 @@ async function buildApp(options: ServerOptions, token: string, context: ServerCo
   app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload));
   await app.register(swagger, { openapi: OPENAPI });
   await app.register(async (routes) => {
-    openRoutes(routes, context, options.registry);
+    openRoutes(routes, context);
     statusRoutes(routes, context);
     studyRoutes(routes, context);
     resultRoutes(routes, context);

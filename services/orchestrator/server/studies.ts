@@ -2,15 +2,14 @@ import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { messageOf, TierbedError } from '../../../base/errors.js';
+import type { OrchestratorMetrics } from '../metrics.js';
 import { RESULT_FILES } from '../results-folder.js';
 import { runStudy } from '../run.js';
-import type { Testbed } from '../runtimes/runtime.js';
 import { loadStudy } from '../study.js';
 import type { ApiError, NewStudy, SampleCount, StudyEvents, StudyState, StudyView } from './api.js';
 import type { BlobStore } from './blob-store.js';
 import { EventLog } from './event-log.js';
 import { EventProgress } from './event-progress.js';
-import type { FaultBoard } from './fault-access.js';
 import { checkNewStudy, materialise } from './materialise.js';
 import { countSamples, holdsPlan } from './run-counts.js';
 import { type StudyRecord, StudyStore } from './study-store.js';
@@ -36,6 +35,7 @@ export interface StudiesOptions {
   readonly store: StudyStore;
   readonly blobs: BlobStore;
   readonly access: TestbedAccess;
+  readonly metrics: OrchestratorMetrics;
   readonly log: FastifyBaseLogger;
 }
 
@@ -44,6 +44,7 @@ export class Studies {
   readonly #store: StudyStore;
   readonly #blobs: BlobStore;
   readonly #access: TestbedAccess;
+  readonly #metrics: OrchestratorMetrics;
   readonly #log: FastifyBaseLogger;
   readonly #records = new Map<string, StudyRecord>();
   readonly #logs = new Map<string, EventLog>();
@@ -52,10 +53,11 @@ export class Studies {
   #ended: Promise<void> = Promise.resolve();
   #closing = false;
 
-  private constructor({ store, blobs, access, log }: StudiesOptions) {
+  private constructor({ store, blobs, access, metrics, log }: StudiesOptions) {
     this.#store = store;
     this.#blobs = blobs;
     this.#access = access;
+    this.#metrics = metrics;
     this.#log = log;
   }
 
@@ -292,6 +294,7 @@ export class Studies {
     let failed = 0;
     current.samples = await countSamples(results);
     const file = await loadStudy(join(this.#store.source(id), record.file));
+    const seen = this.#metrics.observer({ study: file.study.name, runtime: this.#access.runtime.name });
     try {
       await runStudy(file, {
         ...(resumable ? { resume: results } : { out: results }),
@@ -300,9 +303,17 @@ export class Studies {
         signal: current.controller.signal,
         finishWith: `tierbed study resume ${id}`,
         observer: {
-          opened: (testbed: Testbed, board?: FaultBoard) => this.#access.opened(testbed, board),
-          closed: () => this.#access.closed(),
+          ...seen,
+          opened: (testbed, board) => {
+            seen.opened?.(testbed, board);
+            this.#access.opened(testbed, board);
+          },
+          closed: () => {
+            seen.closed?.();
+            this.#access.closed();
+          },
           recorded: (row, recorded, planned) => {
+            seen.recorded?.(row, recorded, planned);
             if (row.status !== 'ok') failed++;
             current.samples = { recorded, planned };
             const counts = { recorded, planned, failed };

@@ -1,16 +1,22 @@
-import { TierbedError } from '../../../base/errors.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf, TierbedError } from '../../../base/errors.js';
 import { silent } from '../../../base/progress.js';
-import type { LinkSettings, OpenLinks } from '../../link/types.js';
+import type { LinkSettings } from '../../link/types.js';
+import type { LinkReport } from '../../link/verify.js';
+import type { OrchestratorMetrics } from '../metrics.js';
 import type { Runtime, Testbed } from '../runtimes/runtime.js';
 import type { StatusView } from './api.js';
 import type { FaultBoard, KnownFault } from './fault-access.js';
+
+/** A testbed that is not there yet is asked for again after this. */
+const PREPARE_AGAIN_MS = 1_000;
 
 /** What the service knows of faults. */
 export interface FaultSupport {
   /** Those there are. */
   readonly known: readonly KnownFault[];
   /** The faults of a testbed that no study runs on; absent where there are none then. */
-  readonly board?: (testbed: Testbed) => FaultBoard;
+  readonly board?: (testbed: Testbed, links: readonly LinkSettings[]) => FaultBoard;
 }
 
 /**
@@ -21,26 +27,43 @@ export class TestbedAccess {
   /** The runtime for studies. */
   readonly runtime: Runtime;
   readonly #faults: FaultSupport | undefined;
+  readonly #metrics: OrchestratorMetrics;
   readonly #boards = new WeakMap<Testbed, FaultBoard>();
-  /** What the running study's links are set to, for links that do not know it themselves. */
-  #settings: readonly LinkSettings[] = [];
+  #waitingFor: string | undefined;
   #ofStudy: { readonly testbed: Testbed; readonly board: FaultBoard | undefined } | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(runtime: Runtime, faults?: FaultSupport) {
+  constructor(runtime: Runtime, metrics: OrchestratorMetrics, faults?: FaultSupport) {
+    this.runtime = runtime;
+    this.#metrics = metrics;
     this.#faults = faults;
-    this.runtime = {
-      ...runtime,
-      open: (request, progress, signal) => {
-        this.#settings = request.links;
-        return runtime.open(request, progress, signal);
-      },
-    };
+    if (runtime.standing) this.#waitingFor = 'the testbed is not there yet';
+  }
+
+  /** Why no study can start yet, or undefined. */
+  get waitingFor(): string | undefined {
+    return this.#ofStudy ? undefined : this.#waitingFor;
+  }
+
+  /** Makes the testbed that the runtime keeps ready, for as long as that takes; where it keeps none there is nothing to do. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    while (this.#waitingFor !== undefined && !this.#ofStudy && !signal.aborted) {
+      try {
+        const { links, tiers } = await this.testbed(signal);
+        this.#metrics.setLinks(await links.inForce());
+        this.#metrics.watchTiers(tiers);
+        this.#waitingFor = undefined;
+      } catch (error) {
+        this.#waitingFor = messageOf(error);
+        await delay(PREPARE_AGAIN_MS, undefined, { signal }).catch(() => {});
+      }
+    }
   }
 
   /** The running study's testbed is there, and its faults where it has some... */
   opened(testbed: Testbed, board?: FaultBoard): void {
     this.#ofStudy = { testbed, board };
+    this.#waitingFor = undefined;
   }
 
   /** ...and no longer. */
@@ -64,14 +87,18 @@ export class TestbedAccess {
 
   /** What the links are set to. */
   async linksInForce({ links }: Testbed): Promise<readonly LinkSettings[]> {
-    const known = links as OpenLinks & { inForce?(): Promise<readonly LinkSettings[]> };
-    return (await known.inForce?.()) ?? this.#settings;
+    return links.inForce();
   }
 
   /** Changes one link. */
   async setLink({ links }: Testbed, link: LinkSettings): Promise<void> {
     await links.set(link);
-    this.#settings = this.#settings.map((before) => (before.name === link.name ? link : before));
+    this.#metrics.setLinks([link]);
+  }
+
+  /** What a proof of the links measured. */
+  linksProved(report: LinkReport): void {
+    this.#metrics.linksProved(report);
   }
 
   get knownFaults(): readonly KnownFault[] {
@@ -80,13 +107,15 @@ export class TestbedAccess {
 
   /** The faults of the testbed that there is now, or undefined. */
   async boardIfAny(signal: AbortSignal): Promise<FaultBoard | undefined> {
-    if (this.#ofStudy) return this.#ofStudy.board ?? this.#boardOf(this.#ofStudy.testbed);
-    return this.runtime.standing && this.#faults?.board ? this.#boardOf(await this.testbed(signal)) : undefined;
+    if (this.#ofStudy?.board) return this.#ofStudy.board;
+    return this.#ofStudy || this.runtime.standing ? this.#boardOf(await this.testbed(signal)) : undefined;
   }
 
-  #boardOf(testbed: Testbed): FaultBoard | undefined {
-    const board = this.#boards.get(testbed) ?? this.#faults?.board?.(testbed);
-    if (board) this.#boards.set(testbed, board);
+  async #boardOf(testbed: Testbed): Promise<FaultBoard | undefined> {
+    const known = this.#boards.get(testbed);
+    if (known || !this.#faults?.board) return known;
+    const board = this.#faults.board(testbed, await testbed.links.inForce());
+    this.#boards.set(testbed, board);
     return board;
   }
 

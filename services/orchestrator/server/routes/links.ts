@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { TierbedError } from '../../../../base/errors.js';
-import type { OpenLinks } from '../../../link/types.js';
 import { verifyLinks } from '../../../link/verify.js';
 import type { LinkName, LinkPatch, LinksView, VerifyRequest } from '../api.js';
 import type { ServerContext } from '../context.js';
@@ -16,8 +15,7 @@ export function linkRoutes(app: FastifyInstance, { access, studies, closing }: S
     { schema: routeSchema({ tag, summary: 'Show what the links are set to', answers: { 200: linksView } }) },
     async (): Promise<LinksView> => {
       const testbed = await access.testbed(closing);
-      const { driver } = testbed.links as OpenLinks & { readonly driver?: LinksView['driver'] };
-      return { driver: driver ?? null, links: await access.linksInForce(testbed) };
+      return { driver: testbed.links.driver, links: await access.linksInForce(testbed) };
     },
   );
   app.patch<{ Params: { name: LinkName }; Body: LinkPatch }>(
@@ -74,7 +72,10 @@ export function linkRoutes(app: FastifyInstance, { access, studies, closing }: S
           });
         }
         if (running) await studies.recordChange({ verify: chosen.map(({ name }) => name) });
-        return verifyLinks(testbed.links, chosen);
+        const { ms, percent } = access.runtime.linkTolerance;
+        const report = await verifyLinks(testbed.links, chosen, { toleranceMs: ms, tolerancePct: percent });
+        access.linksProved(report);
+        return report;
       });
     },
   );

@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify';
-import type { Registry } from 'prom-client';
 import type { ServerContext } from '../context.js';
 import { HttpError } from '../errors.js';
 import { routeSchema } from '../route-schema.js';
@@ -7,7 +6,7 @@ import { routeSchema } from '../route-schema.js';
 const TEXT = 'text/plain; charset=utf-8';
 
 /** What needs no token: signs of life, figures for Prometheus, and what the API is. */
-export function openRoutes(app: FastifyInstance, { closing }: ServerContext, registry: Registry): void {
+export function openRoutes(app: FastifyInstance, { access, metrics, closing }: ServerContext): void {
   const text = { type: 'string' };
   const shape = (summary: string, produces = 'text/plain') =>
     routeSchema({ tag: 'status', summary, answers: { 200: text }, produces, open: true });
@@ -16,10 +15,11 @@ export function openRoutes(app: FastifyInstance, { closing }: ServerContext, reg
   );
   app.get('/readyz', { schema: shape('Whether it takes requests') }, async (_, reply) => {
     if (closing.aborted) throw new HttpError(503, 'unavailable', 'shutting down');
+    if (access.waitingFor !== undefined) throw new HttpError(503, 'unavailable', access.waitingFor);
     return reply.type(TEXT).send('ready\n');
   });
   app.get('/metrics', { schema: shape('Figures for Prometheus') }, async (_, reply) =>
-    reply.type(registry.contentType).send(await registry.metrics()),
+    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
   );
   const document = { type: 'object', additionalProperties: true, description: 'OpenAPI 3.1' };
   app.get(

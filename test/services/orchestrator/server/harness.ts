@@ -8,7 +8,6 @@ import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { pino } from 'pino';
-import { Registry } from 'prom-client';
 import { silent } from '../../../../base/progress.js';
 import { loadStudy, packStudy } from '../../../../services/orchestrator/index.js';
 import { local } from '../../../../services/orchestrator/runtimes/local.js';
@@ -47,7 +46,6 @@ export class Harness {
       host: '127.0.0.1',
       port: 0,
       stateFolder,
-      registry: new Registry(),
       log: pino({ level: 'silent' }),
       ...options,
     });

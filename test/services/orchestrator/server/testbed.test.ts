@@ -67,7 +67,10 @@ async function standing(t: TestContext): Promise<{ runtime: Runtime; calls: stri
   const open = async (): Promise<never> => {
     throw new TierbedError('unavailable', 'not for this');
   };
-  return { runtime: { name: 'fake', open, standing: async () => testbed }, calls };
+  return {
+    runtime: { name: 'fake', linkTolerance: { ms: 1, percent: 3 }, open, standing: async () => testbed },
+    calls,
+  };
 }
 
 test('links are shown, changed where they are named, and proven', async (t) => {
