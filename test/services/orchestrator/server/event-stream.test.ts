@@ -106,7 +106,8 @@ test('a reader that does not read is cut off, and keeps nobody else waiting', as
   slow.resume();
   let received = 0;
   slow.on('data', (data) => (received += data.length));
-  await closed;
+  await Promise.race([closed, delay(20_000, undefined, { ref: false })]);
+  assert.ok(slow.destroyed, 'it is still being written to');
   assert.ok(received < 50_000_000, `${received} bytes were kept for it`);
   const forget = log.listen(() => listeners++);
   log.publish('log', 'after');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { TierbedError } from '../../../../base/errors.js';
 import { LINK_DRIVERS } from '../../../../services/link/index.js';
 import type { LinkSettings, OpenLinks } from '../../../../services/link/types.js';
@@ -30,6 +31,8 @@ async function standing(t: TestContext): Promise<{ runtime: Runtime; calls: stri
     inForce: async () => [...inForce.values()],
     set: async (link) => {
       await opened.set(link);
+      // Long enough for another request to come in between.
+      await delay(300);
       inForce.set(link.name, link);
     },
     addRoute: (route) => opened.addRoute(route),
