@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Summary } from '../../analysis/summary.js';
 import { ApiClient } from '../../services/api-client/client.js';
@@ -22,9 +22,11 @@ after(() => {
   rmSync(work, { recursive: true, force: true });
 });
 
-async function startServe(port = 0): Promise<Started & { readonly url: string }> {
+async function startServe(t: TestContext, port = 0): Promise<Started & { readonly url: string }> {
   const started = await serve(['--port', String(port), '--state', state], options);
   children.push(started.child);
+  // The state folder is free for the next test, however this one ends.
+  t.after(() => kill(started, 'SIGKILL'));
   return started;
 }
 
@@ -69,8 +71,8 @@ function samplesIn(folder: string): number[] {
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
 
-test('a study runs on an orchestrator as it does here: same folder, same report; its links change while it runs', async () => {
-  const server = await startServe();
+test('a study runs on an orchestrator as it does here: same folder, same report; its links change while it runs', async (t) => {
+  const server = await startServe(t);
   const study = await writeTinyStudy(join(work, 'whole'), { rounds: 5 });
   const running = start('run', study, '--api', server.url);
   const { id } = await untilSamples(server.url, 5, running);
@@ -134,33 +136,34 @@ test('a study runs on an orchestrator as it does here: same folder, same report;
   await kill(server, 'SIGTERM');
 });
 
-test('an orchestrator that is killed and started again finishes the study by itself, and the client waits for it', async () => {
+test('an orchestrator that is killed and started again finishes the study by itself, and the client waits for it', async (t) => {
   const study = await writeTinyStudy(join(work, 'killed'), { rounds: 4 });
-  let server = await startServe();
+  let server = await startServe(t);
   const { port } = new URL(server.url);
   const out = join(work, 'killed-results');
   const running = start('run', study, '--api', server.url, '--out', out, '--json');
   const view = await untilSamples(server.url, 15, running);
   await kill(server, 'SIGKILL');
   const rowsAtDeath = readFileSync(join(state, 'studies', view.id, 'results', 'samples.csv'), 'utf8');
-  server = await startServe(Number(port));
+  server = await startServe(t, Number(port));
   await untilSamples(server.url, 40, running);
   // In good order this time.
   assert.equal((await kill(server, 'SIGTERM')).code, 0);
-  server = await startServe(Number(port));
+  server = await startServe(t, Number(port));
   const { code, stdout, stderr } = await running.ended;
   assert.equal(code, 0, stderr);
   assert.match(stderr, /the orchestrator does not answer: waiting until it is back\n/);
   assert.match(stderr, /the orchestrator is back\n/);
-  assert.deepEqual((JSON.parse(stdout) as Summary).samples, { planned: 112, recorded: 112, failed: 0 });
+  const { planned, recorded, failed } = (JSON.parse(stdout) as Summary).samples;
+  assert.deepEqual({ planned, recorded, failed }, { planned: 112, recorded: 112, failed: 0 });
   assert.deepEqual(samplesIn(out), upTo(112));
   const whole = rowsAtDeath.slice(0, rowsAtDeath.lastIndexOf('\n') + 1);
   assert.ok(readFileSync(join(out, 'samples.csv'), 'utf8').startsWith(whole), 'what was recorded stays as it was');
   await kill(server, 'SIGTERM');
 });
 
-test('Ctrl-C stops the study, brings what is there and says how to resume; --resume finishes it', async () => {
-  const server = await startServe();
+test('Ctrl-C stops the study, brings what is there and says how to resume; --resume finishes it', async (t) => {
+  const server = await startServe(t);
   const folder = join(work, 'stopped');
   const study = await writeTinyStudy(folder, { rounds: 3 });
   const out = join(work, 'stopped-results');
@@ -201,8 +204,8 @@ test('Ctrl-C stops the study, brings what is there and says how to resume; --res
   await kill(server, 'SIGTERM');
 });
 
-test('--detach leaves the study to itself; wrong studies end with what is wrong', async () => {
-  const server = await startServe();
+test('--detach leaves the study to itself; wrong studies end with what is wrong', async (t) => {
+  const server = await startServe(t);
   const study = await writeTinyStudy(join(work, 'detached'));
   const view = await answer<StudyView>('run', study, '--api', server.url, '--detach');
   const stopped = await answer<StudyView>('study', 'stop', view.id, '--api', server.url);

@@ -82,6 +82,7 @@ test('studies run in order, can be stopped and resumed, and give their results',
   const names = results.files.map(({ name }: { name: string }) => name).sort();
   assert.deepEqual(names, [
     'environment.json',
+    'events.json',
     'links.json',
     'plan.json',
     'samples.csv',

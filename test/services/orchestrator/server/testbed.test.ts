@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TierbedError } from '../../../../base/errors.js';
 import { LINK_DRIVERS } from '../../../../services/link/index.js';
-import type { LinkSettings, OpenLinks } from '../../../../services/link/types.js';
+import type { LinkSettings } from '../../../../services/link/types.js';
 import type { Runtime, Testbed, TierLimits } from '../../../../services/orchestrator/runtimes/runtime.js';
 import type { ActiveFault, FaultBoard } from '../../../../services/orchestrator/server/fault-access.js';
 import type { TierName } from '../../../../services/orchestrator/tiers.js';
@@ -26,18 +26,15 @@ const LINKS: readonly LinkSettings[] = [
 async function standing(t: TestContext): Promise<{ runtime: Runtime; calls: string[] }> {
   const opened = await (LINK_DRIVERS.proxy as NonNullable<typeof LINK_DRIVERS.proxy>).open(LINKS, []);
   t.after(() => opened.close());
-  const inForce = new Map(LINKS.map((link) => [link.name, link]));
-  const links: Partial<OpenLinks> & { inForce(): Promise<readonly LinkSettings[]> } = {
-    inForce: async () => [...inForce.values()],
-    set: async (link) => {
-      await opened.set(link);
+  const links = new Proxy(opened, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      if (name !== 'set') return value.bind(target);
       // Long enough for another request to come in between.
-      await delay(300);
-      inForce.set(link.name, link);
+      return (link: LinkSettings) => delay(300).then(() => target.set(link));
     },
-    addRoute: (route) => opened.addRoute(route),
-    removeRoute: (name) => opened.removeRoute(name),
-  };
+  });
   const calls: string[] = [];
   const limits: Record<TierName, TierLimits> = {
     mobile: { cpus: 0.5, memoryMiB: 512 },
