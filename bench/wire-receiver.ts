@@ -10,6 +10,9 @@ import { inferenceService } from '../services/rpc/inference.js';
 import { startRpcServer } from '../services/rpc/server.js';
 import { type Addresses, RAW_ANSWER_BYTES, RAW_HEADER_BYTES } from './wire-protocol.js';
 
+/** Where it listens. */
+const HOST = process.env.WIRE_HOST ?? '127.0.0.1';
+
 /** Puts the bytes of each tensor into one buffer, as whoever wants a tensor from a socket must, and answers. */
 function raw(): Promise<string> {
   const answer = Buffer.alloc(RAW_ANSWER_BYTES);
@@ -41,7 +44,7 @@ function raw(): Promise<string> {
     socket.on('error', () => {});
   });
   return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => resolve(`127.0.0.1:${(server.address() as net.AddressInfo).port}`));
+    server.listen(0, HOST, () => resolve(`${HOST}:${(server.address() as net.AddressInfo).port}`));
   });
 }
 
@@ -61,7 +64,7 @@ async function tierbed(): Promise<string> {
     repositoryModelUnload: unused,
     modelInfer: async ({ modelName }) => ({ modelName, parameters: new Map(), outputs, sending: { stamp: true } }),
   });
-  return (await startRpcServer({ host: '127.0.0.1', port: 0, services: [service] })).address;
+  return (await startRpcServer({ host: HOST, port: 0, services: [service] })).address;
 }
 
 /** grpc-js as it comes, messages by protobufjs; only the limit on received messages is lifted, or none over 4 MiB would pass. */
@@ -74,12 +77,12 @@ function stock(): Promise<string> {
       callback(null, { modelName: 'm', rawOutputContents: [Buffer.alloc(16)] }),
   });
   return new Promise((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
-      error ? reject(error) : resolve(`127.0.0.1:${port}`),
+    server.bindAsync(`${HOST}:0`, ServerCredentials.createInsecure(), (error, port) =>
+      error ? reject(error) : resolve(`${HOST}:${port}`),
     );
   });
 }
 
-process.on('disconnect', () => process.exit());
+process.stdin.on('end', () => process.exit()).resume();
 const addresses: Addresses = { raw: await raw(), tierbed: await tierbed(), stock: await stock() };
-process.send?.(addresses);
+process.stdout.write(`${JSON.stringify(addresses)}\n`);

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { credentials, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { packageRoot } from '../base/paths.js';
@@ -101,15 +102,6 @@ function payload(bytes: number): Uint8Array {
   return made;
 }
 
-process.on('message', async (question: Question) => {
-  try {
-    process.send?.({ answer: await answer(question) });
-  } catch (error) {
-    process.send?.({ error: String(error) });
-  }
-});
-process.on('disconnect', () => process.exit());
-
 async function answer(question: Question): Promise<number> {
   if (question.kind === 'open') {
     connections = await open(question.addresses);
@@ -126,3 +118,12 @@ async function answer(question: Question): Promise<number> {
   await connections[question.contender].send(bytes);
   return performance.now() - started;
 }
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const said = await answer(JSON.parse(line) as Question).then(
+    (ms) => ({ answer: ms }),
+    (error: unknown) => ({ error: String(error) }),
+  );
+  process.stdout.write(`${JSON.stringify(said)}\n`);
+}
+process.exit();
