@@ -24,7 +24,7 @@ const PING_WIRE_BYTES = 98;
 /** Of the CPUs of the container that shapes what arrives at edge. */
 const CPU_RATE_MBPS = 100;
 
-const testbed = new DockerTestbed({ project: 'tierbed-bench', net: '10.243', apiPort: 17070, prometheusPort: 19090 });
+const testbed = new DockerTestbed({ project: 'tierbed-bench', net: '10.243', apiPort: 37070, prometheusPort: 39090 });
 const docker = new Docker();
 const part = process.argv[2];
 const wanted = (name: string): boolean => !part || name.includes(part);

@@ -7,7 +7,7 @@ import { WirePeer } from './wire-peer.js';
 import type { Addresses } from './wire-protocol.js';
 
 const NET = '10.243';
-const testbed = new DockerTestbed({ project: 'tierbed-bench', net: NET, apiPort: 17070, prometheusPort: 19090 });
+const testbed = new DockerTestbed({ project: 'tierbed-bench', net: NET, apiPort: 37070, prometheusPort: 39090 });
 
 /** A program of the benchmark in a tier's network namespace. */
 async function start(tier: string, file: string, host: string): Promise<WirePeer> {

@@ -39,7 +39,7 @@ export class DockerTestbed {
       TIERBED_API_PORT: String(options.apiPort),
       TIERBED_PROMETHEUS_PORT: String(options.prometheusPort),
       TIERBED_API: `http://127.0.0.1:${options.apiPort}`,
-      TIERBED_IMAGE: process.env.TIERBED_IMAGE ?? 'tierbed',
+      TIERBED_IMAGE: process.env.TIERBED_IMAGE ?? options.project,
     };
   }
 
