@@ -47,11 +47,12 @@ async function setLink(settings: Settings, direction: 'up' | 'down' | 'both' = '
   const { rateMbps = 0, delayMs = 0, jitterMs = 0, jitterDistribution = 'normal', lossPct = 0 } = settings;
   const { lossBurstPackets, queueBytes = 1_000_000 } = settings;
   await testbed.must(
-    ...['link', 'set', 'mobile-edge', '--direction', direction],
+    // A preset first: so nothing is left of what was set before.
+    ...['link', 'set', 'mobile-edge', '--direction', direction, '--preset', 'ethernet'],
     ...['--rate-mbps', rateMbps === 0 ? 'unlimited' : String(rateMbps)],
-    ...['--delay-ms', String(delayMs), '--jitter-ms', String(jitterMs), '--jitter-distribution', jitterDistribution],
+    ...['--delay-ms', String(delayMs), '--jitter-ms', String(jitterMs), '--distribution', jitterDistribution],
     ...['--loss-pct', String(lossPct), '--queue-bytes', String(queueBytes)],
-    ...['--loss-burst-packets', lossBurstPackets === undefined ? 'none' : String(lossBurstPackets)],
+    ...(lossBurstPackets === undefined ? [] : ['--loss-burst', String(lossBurstPackets)]),
   );
 }
 
