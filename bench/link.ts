@@ -256,19 +256,26 @@ async function measure(driver: string): Promise<Row[]> {
   }
 }
 
+/** What mobile's agent says of the driver that it cannot use. */
+async function whyNot(): Promise<string> {
+  const log = await testbed.compose('logs', '--no-log-prefix', '--tail', '20', 'mobile-link');
+  return log.split('\n').findLast((line) => line.includes('tierbed:')) ?? 'the testbed did not come up';
+}
+
 const rows: Row[] = [];
 try {
   await testbed.buildTools();
   for (const driver of ['netem', 'nfqueue']) {
     testbed.env.TIERBED_LINK_DRIVER = driver;
-    try {
-      say(`bringing the testbed up with ${driver}`);
-      await testbed.up();
-    } catch (error) {
-      rows.push({ what: 'driver', driver, note: `this kernel cannot: ${String(error).split('\n').at(-2) ?? ''}` });
+    say(`bringing the testbed up with ${driver}`);
+    const failed = await testbed.up().then(
+      () => false,
+      () => true,
+    );
+    if (failed) {
+      rows.push({ what: 'driver', driver, note: await whyNot() });
+      await testbed.down();
       continue;
-    } finally {
-      if (rows.at(-1)?.driver === driver) await testbed.down();
     }
     rows.push(...(await measure(driver)));
     await testbed.down();
