@@ -152,7 +152,7 @@ export function assertLinks(report: LinkReport): void {
   throw new TierbedError(
     'refused',
     `${wrong} of ${report.figures.length} figures of the links are out of tolerance, measured up to ${report.maxAttempts} times:\n${linkTable(report)}`,
-    { fix: 'stop other work on this machine, or set links that it can keep up with' },
+    { fix: 'Stop other work on this machine, or set links that it can keep up with.' },
   );
 }
 
