@@ -355,9 +355,8 @@ export class DockerTestbed implements Testbed {
   }
 
   #lose(tier: TierName, service: string, why: string): void {
-    if (this.#recovering) return;
     this.#interruptions.begin(service, why);
-    if (this.#lost) return;
+    if (this.#recovering || this.#lost) return;
     this.#lost = { tier, reason: service === tier ? why : `its link agent ${service} is gone: ${why}` };
     this.#losing.abort();
   }
