@@ -27,7 +27,7 @@ test('the quickstart on all placements: every sample ok, every prediction the sa
   const startMs = performance.now();
   const said = await testbed.must('run', study, '--runtime', 'docker', '--out', out, '--quiet');
   t.diagnostic(`${((performance.now() - startMs) / 1000).toFixed(0)} s`);
-  assert.match(said, /pictures\.thirds\.mobile-edge-cloud\.warm/);
+  assert.match(said, /warm +│ mobile-edge-cloud .* thirds/);
 
   const { rows, summary, runs, proofs } = await readResults(out);
   assert.deepEqual(missingOrDouble(rows, 14 * 6 * 2), []);

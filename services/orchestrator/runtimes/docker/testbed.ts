@@ -355,6 +355,8 @@ export class DockerTestbed implements Testbed {
   }
 
   #lose(tier: TierName, service: string, why: string): void {
+    // A node whose agent is lost is restarted by the recovery: that is no loss of its own.
+    if (this.#recovering && service === tier && this.#interruptions.isOpen(agentOf(tier))) return;
     this.#interruptions.begin(service, why);
     if (this.#recovering || this.#lost) return;
     this.#lost = { tier, reason: service === tier ? why : `its link agent ${service} is gone: ${why}` };
