@@ -1,4 +1,5 @@
-// Runs every *.test.js beside this file in `node --test`, so that one command works on every supported Node.
+// Runs every *.test.js beside this file in `node --test`, so that one command works on every supported Node. Those that
+// bring the testbed up in Docker (*.docker.test.js) are run by run-docker.ts.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const here = dirname(fileURLToPath(import.meta.url));
 const filter = process.argv[2] ?? '';
 const files = readdirSync(here, { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.test.js') && name.includes(filter))
+  .filter((name) => name.endsWith('.test.js') && !name.endsWith('.docker.test.js') && name.includes(filter))
   .sort()
   .map((name) => join(here, name));
 const child = spawn(process.execPath, ['--enable-source-maps', '--test', '--test-concurrency=2', ...files], {

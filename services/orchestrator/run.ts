@@ -157,6 +157,7 @@ async function measure(
         warmUp: () => warm(WARM_UP_AGAIN),
         done: () => addToEnvironment(folder, { interruptions: testbed.interruptions?.() ?? [] }),
       });
+      const interruptions = interruptionsKeeper(folder, testbed);
       await measureWithEvents(events, last, signal, {
         ...{ ...common, strategies, progress, recover },
         plan: order,
@@ -167,6 +168,7 @@ async function measure(
         record: async (row) => {
           await recorder.record(row);
           options.observer?.recorded?.(row, ++recorded, plan.samples);
+          await interruptions();
         },
       });
       await proveLinksAfter(folder, study, testbed, options);
@@ -219,6 +221,18 @@ async function addToEnvironment(folder: ResultsFolder, more: Partial<RunEnvironm
   const { runs } = ((await folder.readJson('environment')) ?? { runs: [] }) as Environment;
   const last = runs.at(-1);
   if (last) await folder.writeJson('environment', { runs: [...runs.slice(0, -1), { ...last, ...more }] });
+}
+
+/** Puts what was interrupted on record as soon as there is something new: this process may be what is lost next. */
+function interruptionsKeeper(folder: ResultsFolder, testbed: Testbed): () => Promise<void> {
+  let known = '';
+  return async () => {
+    const interruptions = testbed.interruptions?.() ?? [];
+    const now = interruptions.map(({ what, tookMs }) => `${what} ${tookMs}`).join();
+    if (now === known) return;
+    known = now;
+    await addToEnvironment(folder, { interruptions });
+  };
 }
 
 /** @throws TierbedError `refused` at the study's key when this machine cannot hold a tier */

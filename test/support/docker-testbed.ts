@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { packageRoot } from '../../base/paths.js';
 
@@ -7,6 +8,9 @@ const run = promisify(execFile);
 
 /** Compiled `tierbed`. */
 const MAIN = join(packageRoot, 'dist', 'cli', 'main.js');
+
+/** A command that has not ended by then hangs. */
+const COMMAND_MS = 600_000;
 
 /** Programs that are not ours and measure networks: ping, iperf3, sockperf. */
 const TOOLS_IMAGE = 'tierbed-tools';
@@ -18,6 +22,8 @@ export interface DockerTestbedOptions {
   readonly net: string;
   readonly apiPort: number;
   readonly prometheusPort: number;
+  /** What the testbed's image is called; by default TIERBED_IMAGE, or `tierbed`. */
+  readonly image?: string;
 }
 
 /**
@@ -32,14 +38,15 @@ export class DockerTestbed {
   constructor(options: DockerTestbedOptions) {
     this.options = options;
     this.project = options.project;
+    // As on a user's machine, the commands find the testbed by its port and its containers.
+    const { TIERBED_API: _api, TIERBED_TOKEN: _token, ...env } = process.env;
     this.env = {
-      ...process.env,
+      ...env,
       COMPOSE_PROJECT_NAME: options.project,
       TIERBED_NET: options.net,
       TIERBED_API_PORT: String(options.apiPort),
       TIERBED_PROMETHEUS_PORT: String(options.prometheusPort),
-      TIERBED_API: `http://127.0.0.1:${options.apiPort}`,
-      TIERBED_IMAGE: process.env.TIERBED_IMAGE ?? options.project,
+      TIERBED_IMAGE: options.image ?? process.env.TIERBED_IMAGE ?? options.project,
     };
   }
 
@@ -64,13 +71,16 @@ export class DockerTestbed {
   /** What a `tierbed` command prints, and how it ends. */
   async tierbed(
     args: readonly string[],
-    options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
-  ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+    options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv; readonly signal?: AbortSignal } = {},
+  ): Promise<CommandEnd> {
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: options.cwd ?? packageRoot,
       env: { ...this.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: COMMAND_MS,
+      killSignal: 'SIGKILL',
     });
+    options.signal?.addEventListener('abort', () => child.kill('SIGINT'), { once: true });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -88,6 +98,45 @@ export class DockerTestbed {
     const { code, stdout, stderr } = await this.tierbed(args);
     if (code !== 0) throw new Error(`tierbed ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`);
     return stdout;
+  }
+
+  /** As `must`, with --json; gives what it says. */
+  async json<T>(...args: readonly string[]): Promise<T> {
+    return JSON.parse(await this.must(...args, '--json')) as T;
+  }
+
+  /** Ends a service as a crash would: SIGKILL to its first process, of which Docker is not told. */
+  async crash(service: string): Promise<void> {
+    await this.killProcess((await this.inspect(service)).State.Pid);
+  }
+
+  /** /proc/PID/status of a process of Docker's machine. */
+  async processStatus(pid: number): Promise<Readonly<Record<string, string>>> {
+    const cat = ['--entrypoint', 'cat', this.env.TIERBED_IMAGE as string, `/proc/${pid}/status`];
+    const { stdout } = await this.exec('docker', ['run', '--rm', '--pid', 'host', ...cat]);
+    return Object.fromEntries(stdout.split('\n').flatMap((line) => [line.split(/:\s+/) as [string, string]]));
+  }
+
+  /** SIGKILL to a process of Docker's machine, which need not be this one, and may be another user's. */
+  async killProcess(pid: number): Promise<void> {
+    const kill = ['--entrypoint', 'bash', this.env.TIERBED_IMAGE as string, '-c', `kill -KILL ${pid}`];
+    await this.exec('docker', ['run', '--rm', '--pid', 'host', '--user', 'root', ...kill]);
+  }
+
+  /** Waits until `look` gives something, and gives it. @throws Error saying what did not come */
+  async eventually<T>(what: string, look: () => Promise<T | undefined | false>, withinMs = 120_000): Promise<T> {
+    const endMs = performance.now() + withinMs;
+    let why = '';
+    for (;;) {
+      try {
+        const found = await look();
+        if (found !== undefined && found !== false) return found;
+      } catch (error) {
+        why = `: ${error instanceof Error ? error.message : String(error)}`;
+      }
+      if (performance.now() > endMs) throw new Error(`${what} did not come within ${withinMs / 1000} s${why}`);
+      await sleep(250);
+    }
   }
 
   /** The id of a service's container, also of one that has ended. */
@@ -137,11 +186,23 @@ export class DockerTestbed {
   }
 }
 
+/** How a command ended, and what it said. */
+export interface CommandEnd {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** The part of `docker inspect` that the tests look at. */
 export interface ContainerDetails {
   readonly Id: string;
   readonly RestartCount: number;
-  readonly State: { readonly Pid: number; readonly Running: boolean; readonly StartedAt: string };
+  readonly State: {
+    readonly Pid: number;
+    readonly Running: boolean;
+    readonly StartedAt: string;
+    readonly Health?: { readonly Status: string };
+  };
   readonly Config: { readonly User: string; readonly Image: string; readonly Env: readonly string[] };
   readonly HostConfig: {
     readonly ReadonlyRootfs: boolean;

@@ -1,12 +1,12 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import type { PanelQuery } from './dashboard.js';
+import { freePort } from './free-port.js';
 
 /** How Prometheus' programs are run here: from PATH, or out of an image that Docker has. */
 type Programs = { readonly from: 'path' } | { readonly from: 'image'; readonly image: string };
@@ -116,19 +116,6 @@ export async function startPrometheus(t: TestContext, folder: string): Promise<s
     await sleep(200);
   }
   throw new Error(`Prometheus did not start: ${log}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
 }
 
 /** A sample of an instant query's answer. */

@@ -32,7 +32,7 @@ export class Firewall {
     const firewall = new Firewall(plan, names, dataPort, ipv4);
     try {
       await firewall.shut(new Set(names.data.keys()));
-      if (plan.translations.length > 0) await install(ipv4, 'nat', natRules(plan, names));
+      if (plan.translations.length > 0) await install(ipv4, 'nat', natRules(plan, names, dataPort));
       const all = [names.control, ...names.data.values()];
       const speaking = (await Promise.all(all.map(hasIpv6))).some(Boolean);
       if (speaking) await install(await findIptables('ip6'), 'filter', ipv6Rules(all));

@@ -51,9 +51,17 @@ export function filterRules(
   return { [INPUT]: input, [FORWARD]: forward, [OUTPUT]: output };
 }
 
-/** The nat table: addresses that stand for a tier behind this one. */
-export function natRules(plan: AgentPlan, names: InterfaceNames): ChainRules {
+/**
+ * The nat table: addresses that stand for a tier behind this one. A node listens on the first of its links alone: what
+ * comes to its data port over the second is led there.
+ */
+export function natRules(plan: AgentPlan, names: InterfaceNames, dataPort: number): ChainRules {
   const before: string[] = [];
+  const [first, ...others] = plan.data;
+  for (const { link, address } of others) {
+    const came = `-i ${names.data.get(link)} -d ${address} -p tcp --dport ${dataPort}`;
+    before.push(`${came} -j DNAT --to-destination ${first?.address}`);
+  }
   const after: string[] = [];
   for (const { from, to, rewrite, address, becomes } of plan.translations) {
     if (rewrite === 'destination')

@@ -1,3 +1,5 @@
+import { TierbedError } from '../../../base/errors.js';
+import type { Progress } from '../../../base/progress.js';
 import { openAgentLinks } from '../../link/agent-links.js';
 import type { LinkSettings } from '../../link/types.js';
 import { resolveStandingLinks } from '../standing-links.js';
@@ -20,31 +22,62 @@ export function dockerRuntime(
   standingLinks: () => readonly LinkSettings[] = resolveStandingLinks,
 ): Runtime {
   let standing: Promise<DockerTestbed> | undefined;
+  let mending: Promise<void> | undefined;
+  let stopMending = new AbortController();
+  /** Testbeds of studies that are being opened, are open, or are being closed. */
+  let ofStudies = 0;
   /** Only one of them may watch the containers and hold the links. */
   const letStandingGo = async (): Promise<void> => {
     const before = standing;
     standing = undefined;
+    stopMending.abort();
+    await mending?.catch(() => {});
     await before?.then(
       (testbed) => testbed.close(),
       () => {},
     );
+  };
+  /** Whoever asks while it is being mended waits for that. */
+  const mend = (testbed: DockerTestbed, progress: Progress): Promise<void> => {
+    if (mending) return mending;
+    stopMending = new AbortController();
+    mending = (async () => {
+      await testbed.look();
+      if (testbed.lost()) await testbed.recover(stopMending.signal, progress);
+    })().finally(() => {
+      mending = undefined;
+    });
+    return mending;
   };
   return {
     name: 'docker',
     linkTolerance: { ms: 0.5, percent: 2 },
     checkTiers: (tiers) => tierProblem(tiers, parts().host),
     async open(request, progress, signal): Promise<Testbed> {
-      await letStandingGo();
-      return DockerTestbed.open(parts(), request, progress, signal, standingLinks());
+      ofStudies++;
+      try {
+        await letStandingGo();
+        const testbed = await DockerTestbed.open(parts(), request, progress, signal, standingLinks());
+        void testbed.gone.then(() => ofStudies--);
+        return testbed;
+      } catch (error) {
+        ofStudies--;
+        throw error;
+      }
     },
+    busy: () => ofStudies > 0,
     async standing(progress, signal): Promise<Testbed> {
+      if (ofStudies > 0) {
+        throw new TierbedError('unavailable', 'a study is taking the testbed, or leaving it', {
+          fix: 'Try again in a moment.',
+        });
+      }
       const links = standingLinks();
       standing ??= DockerTestbed.open(parts(), { tiers: loadTiers(), links }, progress, signal, links);
       const opening = standing;
       try {
         const testbed = await opening;
-        await testbed.look();
-        if (testbed.lost()) await testbed.recover(signal, progress);
+        await mend(testbed, progress);
         return testbed;
       } catch (error) {
         if (standing === opening) standing = undefined;

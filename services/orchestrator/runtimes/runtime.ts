@@ -126,4 +126,6 @@ export interface Runtime {
    * it is the runtime's own business.
    */
   standing?(progress: Progress, signal: AbortSignal): Promise<Testbed>;
+  /** Whether a study is taking the testbed, has it, or is leaving it: `standing` is refused then. */
+  busy?(): boolean;
 }

@@ -95,7 +95,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const context = { studies, blobs, access, metrics, startedAt, heartbeatMs, closing: closing.signal };
     app = await buildApp(options, token.value, context);
     const url = await listen(app, options);
-    void access.prepare(closing.signal);
+    void access.keep(closing.signal);
     return { url, token, studies, close };
   } catch (error) {
     await close();

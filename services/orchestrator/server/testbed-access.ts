@@ -10,6 +10,11 @@ import type { FaultBoard, KnownFault } from './fault-access.js';
 
 /** A testbed that is not there yet is asked for again after this. */
 const PREPARE_AGAIN_MS = 1_000;
+/** One that is there is looked at so often: what was lost of it is brought back, though nobody asked for it. */
+const KEEP_EVERY_MS = 5_000;
+/** A study has taken the testbed, or left it, by then. */
+const HANDED_OVER_WITHIN_MS = 30_000;
+const HANDED_OVER_EVERY_MS = 100;
 
 /** What the service knows of faults. */
 export interface FaultSupport {
@@ -45,18 +50,27 @@ export class TestbedAccess {
     return this.#ofStudy ? undefined : this.#waitingFor;
   }
 
-  /** Makes the testbed that the runtime keeps ready, for as long as that takes; where it keeps none there is nothing to do. */
-  async prepare(signal: AbortSignal): Promise<void> {
-    while (this.#waitingFor !== undefined && !this.#ofStudy && !signal.aborted) {
-      try {
-        const { links, tiers } = await this.testbed(signal);
-        this.#metrics.setLinks(await links.inForce());
-        this.#metrics.watchTiers(tiers);
-        this.#waitingFor = undefined;
-      } catch (error) {
-        this.#waitingFor = messageOf(error);
-        await delay(PREPARE_AGAIN_MS, undefined, { signal }).catch(() => {});
-      }
+  /** Makes the testbed that the runtime keeps ready, and keeps it so; where it keeps none there is nothing to do. */
+  async keep(signal: AbortSignal): Promise<void> {
+    if (!this.runtime.standing) return;
+    while (!signal.aborted) {
+      const ready = this.#ofStudy !== undefined || this.runtime.busy?.() === true || (await this.#prepare(signal));
+      await delay(ready ? KEEP_EVERY_MS : PREPARE_AGAIN_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  async #prepare(signal: AbortSignal): Promise<boolean> {
+    try {
+      const { links, tiers } = await this.testbed(signal);
+      if (this.#waitingFor === undefined) return true;
+      this.#metrics.setLinks(await links.inForce());
+      this.#metrics.watchTiers(tiers);
+      this.#waitingFor = undefined;
+      return true;
+    } catch (error) {
+      // It was ready once: what is lost for a while does not stop a study from being taken.
+      if (this.#waitingFor !== undefined) this.#waitingFor = messageOf(error);
+      return false;
     }
   }
 
@@ -77,6 +91,10 @@ export class TestbedAccess {
 
   /** @throws TierbedError `refused` when there is no testbed now, `unavailable` when it does not answer */
   async testbed(signal: AbortSignal): Promise<Testbed> {
+    const endMs = performance.now() + HANDED_OVER_WITHIN_MS;
+    while (!this.#ofStudy && this.runtime.busy?.() && performance.now() < endMs && !signal.aborted) {
+      await delay(HANDED_OVER_EVERY_MS);
+    }
     if (this.#ofStudy) return this.#ofStudy.testbed;
     if (this.runtime.standing) return this.runtime.standing(silent, signal);
     const { name } = this.runtime;

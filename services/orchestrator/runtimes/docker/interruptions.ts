@@ -17,6 +17,10 @@ export class Interruptions {
     this.#open.set(what, { why, at: new Date().toISOString(), fromMs: performance.now() });
   }
 
+  isOpen(what: string): boolean {
+    return this.#open.has(what);
+  }
+
   end(what: string): void {
     const open = this.#open.get(what);
     if (!open) return;

@@ -56,6 +56,9 @@ export class DockerTestbed implements Testbed {
   readonly links: OpenLinks;
   readonly tiers: TierControl;
   readonly notes: readonly string[];
+  /** Settled when it is closed, and another one may have the containers. */
+  readonly gone: Promise<void>;
+  #setGone = (): void => {};
   readonly #parts: DockerParts;
   readonly #asked: TierSet;
   readonly #remembered: RememberedLinks;
@@ -126,6 +129,9 @@ export class DockerTestbed implements Testbed {
     remembered: RememberedLinks,
     known: ReadonlyMap<string, ServiceState>,
   ) {
+    this.gone = new Promise((resolve) => {
+      this.#setGone = resolve;
+    });
     this.#parts = parts;
     this.#asked = asked;
     this.#nodes = nodes;
@@ -265,6 +271,7 @@ export class DockerTestbed implements Testbed {
     );
     await Promise.all([...undeployed, bounded(this.links.close(), CLOSE_LINKS_WITHIN_MS)]);
     for (const tier of TIER_NAMES) this.#nodes[tier].client.channel.close();
+    this.#setGone();
   }
 
   /** An agent that began anew lets nothing pass until it is told what its links are. */
@@ -348,9 +355,10 @@ export class DockerTestbed implements Testbed {
   }
 
   #lose(tier: TierName, service: string, why: string): void {
-    if (this.#recovering) return;
+    // A node whose agent is lost is restarted by the recovery: that is no loss of its own.
+    if (this.#recovering && service === tier && this.#interruptions.isOpen(agentOf(tier))) return;
     this.#interruptions.begin(service, why);
-    if (this.#lost) return;
+    if (this.#recovering || this.#lost) return;
     this.#lost = { tier, reason: service === tier ? why : `its link agent ${service} is gone: ${why}` };
     this.#losing.abort();
   }

@@ -48,8 +48,9 @@ test('each direction of a link falls to one agent, whichever side a driver works
 });
 
 test('packets between mobile and cloud are translated both ways, one to one', () => {
-  assert.deepEqual(natRules(agentPlan('edge', '10.7'), names), {
+  assert.deepEqual(natRules(agentPlan('edge', '10.7'), names, 8001), {
     'TIERBED-PREROUTING': [
+      '-i eth2 -d 10.7.2.20 -p tcp --dport 8001 -j DNAT --to-destination 10.7.1.20',
       '-i eth1 -d 10.7.1.30 -j DNAT --to-destination 10.7.2.30',
       '-i eth2 -d 10.7.2.10 -j DNAT --to-destination 10.7.1.10',
     ],

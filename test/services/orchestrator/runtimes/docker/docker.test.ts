@@ -221,9 +221,17 @@ test('between studies there is one testbed with the standing links, which makes 
   await fake.end('edge');
   assert.equal(await runtime.standing?.(silent, never), first, 'it is mended when it is asked for');
   assert.deepEqual(fake.calls.at(-1), 'start edge');
-  const study = await open();
+  await fake.end('cloud');
+  await Promise.all([runtime.standing?.(silent, never), runtime.standing?.(silent, never)]);
+  assert.deepEqual(fake.calls.filter((call) => call === 'start cloud').length, 1, 'two who ask wait for one mending');
+  const opening = open();
+  assert.equal(runtime.busy?.(), true);
+  await assert.rejects(runtime.standing?.(silent, never) ?? Promise.resolve(), /a study is taking the testbed/);
+  const study = await opening;
   assert.equal(fake.linksClosed, 1);
+  assert.equal(runtime.busy?.(), true);
   await study.close();
+  assert.equal(runtime.busy?.(), false);
   const next = await runtime.standing?.(silent, never);
   assert.notEqual(next, first);
   await next?.close();
