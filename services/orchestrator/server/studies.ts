@@ -1,9 +1,8 @@
-import { appendFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import type { OrchestratorMetrics } from '../metrics.js';
-import { RESULT_FILES } from '../results-folder.js';
 import { runStudy } from '../run.js';
 import { loadStudy } from '../study.js';
 import type { ApiError, NewStudy, SampleCount, StudyEvents, StudyState, StudyView } from './api.js';
@@ -195,14 +194,11 @@ export class Studies {
     return log;
   }
 
-  /** Puts a change of the testbed by hand on record in the results of the study that runs. */
-  async recordChange(change: Readonly<Record<string, unknown>>): Promise<void> {
-    const current = this.#current;
-    if (!current) return;
-    const entry = { time: new Date().toISOString(), samplesRecorded: current.samples?.recorded ?? 0, ...change };
-    this.#publish(current.id, 'log', { time: entry.time, text: `changed by hand: ${JSON.stringify(change)}` });
-    if (!(await holdsPlan(this.#store.results(current.id)))) return;
-    await appendFile(join(this.#store.results(current.id), RESULT_FILES.changes), `${JSON.stringify(entry)}\n`);
+  /** Tells those who follow the study that runs of a change by hand; its results have it in events.json. */
+  tellChange(change: Readonly<Record<string, unknown>>): void {
+    if (!this.#current) return;
+    const text = `changed by hand: ${JSON.stringify(change)}`;
+    this.#publish(this.#current.id, 'log', { time: new Date().toISOString(), text });
   }
 
   /** Ends the running study so that the next process goes on with it. */

@@ -311,7 +311,13 @@ export class DockerTestbed implements Testbed {
       kill: async (tier) => {
         this.#downOnPurpose.add(tier);
         this.#watch.drop(tier);
-        await gate.kill(tier);
+        try {
+          await gate.kill(tier);
+        } catch (error) {
+          this.#downOnPurpose.delete(tier);
+          this.#watch.set(tier, addresses.nodes[tier]);
+          throw error;
+        }
       },
       start: async (tier) => {
         if (!this.#downOnPurpose.has(tier) && (await gate.inspect(tier)).status === 'running') return;

@@ -71,7 +71,7 @@ export function tierRoutes(app: FastifyInstance, { access, studies, closing }: S
         if (body.running === false) remember(testbed, name, 'stopped');
         else if (body.paused !== undefined) remember(testbed, name, body.paused ? 'paused' : 'running');
         else if (body.running === true) remember(testbed, name, 'running');
-        await studies.recordChange({ tier: name, change: body });
+        studies.tellChange({ tier: name, change: body });
         return view(testbed, name);
       }),
   );

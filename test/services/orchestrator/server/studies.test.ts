@@ -100,12 +100,13 @@ test('studies run in order, can be stopped and resumed, and give their results',
   assert.equal(csv.body, readFileSync(join(resultsFolder, 'samples.csv'), 'utf8'));
 
   writeFileSync(join(resultsFolder, 'secret.json'), '{}');
-  symlinkSync('/etc/passwd', join(resultsFolder, 'changes.jsonl'));
+  rmSync(join(resultsFolder, 'events.json'));
+  symlinkSync('/etc/passwd', join(resultsFolder, 'events.json'));
   for (const [file, status] of [
     ['secret.json', 400],
     ['..%2f..%2fstudy.json', 400],
     ['.lock', 400],
-    ['changes.jsonl', 404],
+    ['events.json', 404],
   ] as const) {
     assert.equal((await harness.call('GET', `/v1/studies/${first.id}/results/${file}`)).status, status, file);
   }
