@@ -18,7 +18,7 @@ interface Options extends ApiFlags {
 export const register: RegisterCommand = (program) => {
   const study = program
     .command('study')
-    .description('list, stop and resume the studies of an orchestrator, and get their results')
+    .description('list, stop, resume and remove the studies of an orchestrator, and get their results')
     .addHelpText(
       'after',
       `
@@ -27,7 +27,8 @@ Examples:
   tierbed study show 20260102-030405-a1b2c3
   tierbed study stop 20260102-030405-a1b2c3        what is recorded stays
   tierbed study resume 20260102-030405-a1b2c3
-  tierbed study results 20260102-030405-a1b2c3 --out results/mine`,
+  tierbed study results 20260102-030405-a1b2c3 --out results/mine
+  tierbed study remove 20260102-030405-a1b2c3      with its results there`,
     );
   add(study, 'list', 'list the studies, newest first').action(list);
   add(study, 'show <id>', 'show how a study stands').action(show);
@@ -36,6 +37,7 @@ Examples:
   add(study, 'results <id>', "get a study's result files")
     .option('--out <folder>', 'put them here (default: results/ID)')
     .action(results);
+  add(study, 'remove <id>', 'remove a study that does not run, with its results on the orchestrator').action(remove);
 };
 
 function add(parent: Command, usage: string, description: string): Command {
@@ -83,6 +85,11 @@ async function results(id: string, options: Options & { readonly out?: string })
   } finally {
     dispose();
   }
+}
+
+async function remove(id: string, options: Options): Promise<void> {
+  await (await connect(options)).removeStudy(id);
+  process.stdout.write(options.json ? json({ removed: id }) : `the study ${id} is removed\n`);
 }
 
 function print(view: StudyView, options: Options): void {

@@ -67,6 +67,7 @@ export class Studies {
       studies.#records.set(record.id, record);
       if (record.state === 'running') await studies.#takeUpAgain(record);
     }
+    await options.blobs.removeUnused();
     studies.#next();
     return studies;
   }
@@ -173,6 +174,25 @@ export class Studies {
       this.#next();
     }
     return this.get(id);
+  }
+
+  /**
+   * Removes a study with its results, and the uploads that no other study uses.
+   *
+   * @throws TierbedError `missing`; `refused` while it runs
+   */
+  async remove(id: string): Promise<void> {
+    this.#record(id);
+    if (this.#current?.id === id) {
+      throw new TierbedError('refused', `the study ${id} is running`, {
+        fix: `Stop it first: tierbed study stop ${id}`,
+      });
+    }
+    // First of all it is not to be started any more.
+    this.#records.delete(id);
+    this.#logs.delete(id);
+    await this.#store.remove(id);
+    await this.#blobs.removeUnused();
   }
 
   /** The folder of a study's results. @throws TierbedError `missing` */
