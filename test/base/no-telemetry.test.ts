@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -11,7 +13,7 @@ import { readdirSync } from 'node:fs';
 import { InferenceWorker } from '${new URL('../../services/node/worker-client.js', import.meta.url)}';
 const threads = () => readdirSync('/proc/self/task').length;
 const worker = new InferenceWorker();
-// Preprocessing and the version of the engine without a session: the library is not loaded yet.
+// The thread is there then, and the library is not loaded yet.
 await worker.call('calibrate', { jobs: 1, withinMs: 1 });
 const before = threads();
 await worker.call('open', { key: 'a', modelPath: '/nonexistent.onnx', engine: 'native', threads: 1, graphOptimization: false }).catch(() => {});
@@ -22,11 +24,14 @@ process.exit(0);
 
 const skip = process.platform === 'linux' ? false : 'the library begins that thread on Linux';
 
-test('the library begins no thread of its own when a node loads it', { skip }, async () => {
+test('the library begins no thread of its own when a node loads it', { skip }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tierbed-telemetry-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const script = join(folder, 'look.mjs');
+  writeFileSync(script, LOOK);
   const { ORT_DISABLE_TELEMETRY: _, ...env } = process.env;
   const look = async (own: NodeJS.ProcessEnv): Promise<{ more: number; variable: string }> => {
-    const args = ['--input-type=module', '--eval', LOOK];
-    return JSON.parse((await promisify(execFile)(process.execPath, args, { env: own })).stdout);
+    return JSON.parse((await promisify(execFile)(process.execPath, [script], { env: own })).stdout);
   };
   const without = await look(env);
   const said = await look({ ...env, ORT_DISABLE_TELEMETRY: '1' });
