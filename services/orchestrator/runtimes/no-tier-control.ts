@@ -8,5 +8,13 @@ export function noTierControl(runtime: string): TierControl {
       fix: 'Use --runtime docker.',
     });
   };
-  return { limits: refuse, setLimits: refuse, kill: refuse, start: refuse, pause: refuse, resume: refuse };
+  return {
+    state: refuse,
+    limits: refuse,
+    setLimits: refuse,
+    kill: refuse,
+    start: refuse,
+    pause: refuse,
+    resume: refuse,
+  };
 }

@@ -16,6 +16,7 @@ function changes({ fail = (_what: string): boolean => false, forgets = false } =
   };
   let limits: TierLimits = { cpus: 1, memoryMiB: 512 };
   const tiers: TierControl = {
+    state: async () => 'running',
     limits: async () => limits,
     setLimits: async (tier, change) => {
       if (forgets) limits = { ...limits, ...change };

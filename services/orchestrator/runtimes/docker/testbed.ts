@@ -11,6 +11,7 @@ import type {
   TestbedRequest,
   TierControl,
   TierLimits,
+  TierState,
 } from '../runtime.js';
 import type { TestbedAddresses } from './addresses.js';
 import { capacityNotes, type HostCapacity, tierProblem } from './capacity.js';
@@ -222,10 +223,10 @@ export class DockerTestbed implements Testbed {
     const { gate } = this.#parts;
     const describe = async (tier: TierName): Promise<Readonly<Record<string, unknown>>> => {
       try {
-        const [state, agent, throttling, { environmentJson }] = await Promise.all([
+        const [state, agent, { throttling }, { environmentJson }] = await Promise.all([
           gate.inspect(tier),
           gate.inspect(agentOf(tier)),
-          gate.throttling(tier),
+          gate.usage(tier),
           this.#nodes[tier].client.describe({ deadlineMs: Date.now() + DESCRIBE_WITHIN_MS }),
         ]);
         const seen = JSON.parse(environmentJson || '{}') as Partial<NodeEnvironment>;
@@ -297,7 +298,12 @@ export class DockerTestbed implements Testbed {
       });
     };
     return {
+      state: async (tier) => stateOf((await gate.inspect(tier)).status),
       limits: inForce,
+      usage: async (tier) => {
+        const { cpuSeconds, memoryBytes, throttling } = await gate.usage(tier);
+        return { cpuSeconds, memoryBytes, throttledSeconds: throttling.throttledMs / 1000 };
+      },
       setLimits: async (tier, change) => {
         const wanted = { ...this.#limitsOf(tier), ...definedOf(change) };
         const asked = { ...this.#asked, [tier]: { ...this.#asked[tier], ...wanted } };
@@ -425,6 +431,10 @@ function difference(before: ServiceState, now: ServiceState | undefined): string
   }
   if (now.id !== before.id || now.startedAt !== before.startedAt) return 'it was restarted';
   return undefined;
+}
+
+function stateOf(status: ServiceState['status']): TierState {
+  return status === 'running' || status === 'paused' ? status : 'stopped';
 }
 
 function definedOf(change: Partial<TierLimits>): Partial<TierLimits> {
