@@ -8,7 +8,7 @@ import { BoundedLabel } from './metrics/bounded-label.js';
 import { LinkMetrics } from './metrics/link-metrics.js';
 import { type StudyInfo, StudyMetrics } from './metrics/study-metrics.js';
 import { TierMetrics } from './metrics/tier-metrics.js';
-import type { RunObserver } from './run.js';
+import type { RunObserver } from './run-observer.js';
 import type { TierControl } from './runtimes/runtime.js';
 import { TierWatch } from './tier-watch.js';
 

@@ -80,7 +80,7 @@ export class Studies {
       return;
     }
     const message = `the orchestrator ended ${record.fruitlessStarts} times while it ran this study, with no sample more`;
-    const fix = `See why in the log (tierbed logs orchestrator), then: tierbed study resume ${record.id}`;
+    const fix = `See why in the log (tierbed logs orchestrator, or what tierbed serve printed), then: tierbed study resume ${record.id}`;
     const error: ApiError = { kind: 'internal', message, fix };
     await this.#save({ ...record, state: 'failed', samples, error, finishedAt: new Date().toISOString() });
   }

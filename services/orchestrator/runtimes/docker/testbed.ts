@@ -1,5 +1,6 @@
 import { messageOf, TierbedError } from '../../../../base/errors.js';
 import type { Progress } from '../../../../base/progress.js';
+import { routeName } from '../../../link/routes.js';
 import type { LinkSettings, OpenLinks } from '../../../link/types.js';
 import type { NodeEnvironment } from '../../../node/environment.js';
 import { TIER_NAMES, type TierName, type TierSet } from '../../tiers.js';
@@ -159,7 +160,7 @@ export class DockerTestbed implements Testbed {
   }
 
   route(from: TierName, to: TierName): string {
-    const name = `${from}>${to}`;
+    const name = routeName(from, to);
     const address = this.links.addresses.get(name) ?? this.#parts.addresses.data.get(name);
     if (address === undefined) throw new TierbedError('internal', `there is no route ${name}`);
     return address;

@@ -60,7 +60,7 @@ export function resultRoutes(app: FastifyInstance, { studies }: ServerContext): 
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW;
       const handle = await open(join(studies.results(id), file), flags).catch((cause: unknown) => {
         throw new TierbedError('missing', `the study ${id} has no ${file}`, {
-          fix: `See what there is: tierbed study show ${id}`,
+          fix: `Get what there is: tierbed study results ${id}`,
           cause,
         });
       });
