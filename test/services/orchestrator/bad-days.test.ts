@@ -276,6 +276,7 @@ test('a node that somebody kills and starts is no lost testbed, and its samples 
     opened({ tiers }) {
       const killAndStart = async (): Promise<void> => {
         await tiers.kill('edge');
+        assert.equal(await tiers.state('edge'), 'stopped');
         await sleep(700);
         await tiers.start('edge');
       };
