@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { EXIT_CODES, TierbedError } from '../base/errors.js';
+import { disableTelemetry } from '../base/no-telemetry.js';
 import { version } from '../base/paths.js';
 import type { RegisterCommand } from './command.js';
 
@@ -24,6 +25,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly register: Regis
   fault: () => import('./commands/fault.js'),
   study: () => import('./commands/study.js'),
 };
+
+disableTelemetry();
 
 const program = new Command('tierbed')
   .description('Measures which deployment strategy to ship: mobile, edge, cloud, or cut in two.')

@@ -28,6 +28,7 @@ export interface RemoteRunOptions extends ApiFlags {
   readonly out?: string;
   readonly resume?: string;
   readonly runtime: string;
+  readonly scale?: number;
   readonly detach?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -44,7 +45,7 @@ export async function runRemote(path: string, options: RemoteRunOptions): Promis
   const { signal, dispose } = stopSignal();
   try {
     const progress = createProgress(process.stderr, { quiet: options.quiet === true });
-    const file = await loadStudy(path);
+    const file = await loadStudy(path, { scale: options.scale });
     await checkStudy(file, progress, signal);
     const packed = await packStudy(file, await readFile(path, 'utf8'), { progress, signal });
     const client = await connectApi(options, signal);
@@ -127,9 +128,13 @@ async function takeUp(
     });
   }
   if (remote.studySha256 !== studyDigest(packed)) {
-    throw new TierbedError('refused', 'the study, or a file that it names, is not the same as when the run began', {
-      fix: 'Resume with the study as it was, or start a new run.',
-    });
+    throw new TierbedError(
+      'refused',
+      'the study, its scale or a file that it names is not the same as when the run began',
+      {
+        fix: 'Resume with the study and the --scale as they were, or start a new run.',
+      },
+    );
   }
   const lock = await lockFolder(folder);
   const target = { path: folder, close: () => lock.release() };
@@ -153,7 +158,8 @@ async function finish(
   signal: AbortSignal,
 ): Promise<void> {
   const how = options.api === undefined ? '--runtime docker' : `--api ${options.api}`;
-  const goOn = `Finish it with: tierbed run ${study} ${how} --resume ${folder}`;
+  const scale = options.scale === undefined ? '' : ` --scale ${options.scale}`;
+  const goOn = `Finish it with: tierbed run ${study} ${how}${scale} --resume ${folder}`;
   const ended = await follow(client, begun, options.quiet === true, signal);
   // What is recorded is brought here however it ended; Ctrl-C asked for an end of the study, not of this.
   const bringing = new AbortController();

@@ -11,6 +11,7 @@ const files = readdirSync(here, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.js') && !name.endsWith('.docker.test.js') && name.includes(filter))
   .sort()
   .map((name) => join(here, name));
+if (files.length === 0) throw new Error(`no test has '${filter}' in its name`);
 const child = spawn(process.execPath, ['--enable-source-maps', '--test', '--test-concurrency=2', ...files], {
   stdio: 'inherit',
 });

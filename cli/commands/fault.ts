@@ -1,18 +1,13 @@
-import type { Command } from 'commander';
 import { TierbedError } from '../../base/errors.js';
 import type { ActiveFault, FaultSpec, FaultsView } from '../../services/orchestrator/server/api.js';
-import { type ApiFlags, addApiOptions } from '../api-options.js';
+import { type ApiCommandFlags, apiCommand, connectTo } from '../api-command.js';
 import type { RegisterCommand } from '../command.js';
 import { json } from '../json.js';
 import { oneOf } from '../names.js';
 import { secondsOption } from '../numbers.js';
 import { table } from '../table.js';
 
-interface Options extends ApiFlags {
-  readonly json?: boolean;
-}
-
-interface StartOptions extends Options {
+interface StartOptions extends ApiCommandFlags {
   readonly tier?: string;
   readonly link?: string;
   readonly for?: string;
@@ -33,35 +28,26 @@ Examples:
   tierbed fault start slow-cpu --tier edge --with factor=4 --for 30s
   tierbed fault stop f3`,
     );
-  add(fault, 'list', 'list the faults that there are and those in force').action(list);
-  add(fault, 'start <name>', 'put a fault in force')
+  apiCommand(fault, 'list', 'list the faults that there are and those in force').action(list);
+  apiCommand(fault, 'start <name>', 'put a fault in force')
     .option('--tier <tier>', 'mobile, edge or cloud')
     .option('--link <link>', 'mobile-edge or edge-cloud')
     .option('--for <time>', 'undo it after this long, e.g. 10s (default: until it is stopped)')
     .option('--with <key=value>', "one of the fault's own options; may be repeated", collect, [])
     .action(start);
-  add(fault, 'stop <id>', 'undo a fault').action(stop);
+  apiCommand(fault, 'stop <id>', 'undo a fault').action(stop);
 };
-
-function add(parent: Command, usage: string, description: string): Command {
-  return addApiOptions(parent.command(usage).description(description)).option('--json', 'print JSON');
-}
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
-async function connect(options: ApiFlags) {
-  const { connectApi } = await import('../../services/api-client/index.js');
-  return connectApi(options);
-}
-
-async function list(options: Options): Promise<void> {
-  const view = await (await connect(options)).faults();
+async function list(options: ApiCommandFlags): Promise<void> {
+  const view = await (await connectTo(options)).faults();
   process.stdout.write(options.json ? json(view) : faultsTable(view));
 }
 
 async function start(name: string, options: StartOptions): Promise<void> {
   const spec = faultSpecOf(name, options);
-  const client = await connect(options);
+  const client = await connectTo(options);
   const { known } = await client.faults();
   if (known.length > 0)
     oneOf(
@@ -73,13 +59,13 @@ async function start(name: string, options: StartOptions): Promise<void> {
   process.stdout.write(options.json ? json(active) : `${active.id} is in force${until(active)}: ${describe(active)}\n`);
 }
 
-async function stop(id: string, options: Options): Promise<void> {
-  await (await connect(options)).stopFault(id);
+async function stop(id: string, options: ApiCommandFlags): Promise<void> {
+  await (await connectTo(options)).stopFault(id);
   process.stdout.write(options.json ? json({ id, stopped: true }) : `${id} is undone\n`);
 }
 
 /** What the options stand for. @throws TierbedError `usage` */
-export function faultSpecOf(name: string, options: Omit<StartOptions, keyof Options>): FaultSpec {
+export function faultSpecOf(name: string, options: Omit<StartOptions, keyof ApiCommandFlags>): FaultSpec {
   const { tier, link } = options;
   return {
     ...Object.fromEntries(options.with.map(keyValue)),

@@ -1,7 +1,6 @@
-import type { Command } from 'commander';
 import type { DirectionSettings } from '../../services/link/types.js';
 import type { LinkSettings, LinksView } from '../../services/orchestrator/server/api.js';
-import { type ApiFlags, addApiOptions } from '../api-options.js';
+import { type ApiCommandFlags, apiCommand, connectTo } from '../api-command.js';
 import type { RegisterCommand } from '../command.js';
 import { json } from '../json.js';
 import { type LinkFlags, linkPatchOf } from '../link-options.js';
@@ -9,10 +8,6 @@ import { oneOf } from '../names.js';
 import { stopSignal } from '../stop-signal.js';
 import { table } from '../table.js';
 import { withProgress } from '../with-progress.js';
-
-interface Options extends ApiFlags {
-  readonly json?: boolean;
-}
 
 const LINKS = ['mobile-edge', 'edge-cloud'] as const;
 const linkName = (name: string) => oneOf('link', name, LINKS);
@@ -35,8 +30,8 @@ Examples:
   tierbed link down edge-cloud && sleep 5 && tierbed link up edge-cloud
   tierbed link verify                              exit code 5 when a link is out of tolerance`,
     );
-  add(link, 'show', 'show what the links are set to').action(show);
-  add(link, 'set <link>', 'change a link from now on')
+  apiCommand(link, 'show', 'show what the links are set to').action(show);
+  apiCommand(link, 'set <link>', 'change a link from now on')
     .option('--direction <which>', 'up, down or both (default: both)')
     .option('--preset <name>', 'a preset of tiers/links.yaml; settings beside it go before')
     .option('--rate-mbps <rate>', '10^6 bit/s on the wire, or unlimited')
@@ -47,51 +42,45 @@ Examples:
     .option('--loss-burst <packets>', 'mean number of packets lost in a row')
     .option('--queue-bytes <bytes>', 'wire bytes that may wait for the rate')
     .action(set);
-  add(link, 'down <link>', 'let nothing pass, either way').action((name: string, options: Options) =>
+  apiCommand(link, 'down <link>', 'let nothing pass, either way').action((name: string, options: ApiCommandFlags) =>
     block(name, true, options),
   );
-  add(link, 'up <link>', 'let a link that is down pass again').action((name: string, options: Options) =>
+  apiCommand(link, 'up <link>', 'let a link that is down pass again').action((name: string, options: ApiCommandFlags) =>
     block(name, false, options),
   );
-  add(link, 'verify [links...]', 'measure the links against what they are set to')
+  apiCommand(link, 'verify [links...]', 'measure the links against what they are set to')
     .option('--disturb', 'although a study is measuring: it changes its samples')
     .action(verify);
 };
 
-function add(parent: Command, usage: string, description: string): Command {
-  return addApiOptions(parent.command(usage).description(description)).option('--json', 'print JSON');
-}
-
-async function connect(options: ApiFlags) {
-  const { connectApi } = await import('../../services/api-client/index.js');
-  return connectApi(options);
-}
-
-async function show(options: Options): Promise<void> {
-  const view = await (await connect(options)).links();
+async function show(options: ApiCommandFlags): Promise<void> {
+  const view = await (await connectTo(options)).links();
   process.stdout.write(options.json ? json(view) : linksTable(view));
 }
 
-async function set(name: string, options: Options & LinkFlags): Promise<void> {
+async function set(name: string, options: ApiCommandFlags & LinkFlags): Promise<void> {
   const link = linkName(name);
   const patch = linkPatchOf(options);
-  print(await (await connect(options)).setLink(link, patch), options);
+  print(await (await connectTo(options)).setLink(link, patch), options);
 }
 
-async function block(name: string, blocked: boolean, options: Options): Promise<void> {
+async function block(name: string, blocked: boolean, options: ApiCommandFlags): Promise<void> {
   const link = linkName(name);
-  print(await (await connect(options)).setLink(link, { blocked }), options);
+  print(await (await connectTo(options)).setLink(link, { blocked }), options);
 }
 
-function print(link: LinkSettings, options: Options): void {
+function print(link: LinkSettings, options: ApiCommandFlags): void {
   process.stdout.write(options.json ? json(link) : linksTable({ driver: null, links: [link] }));
 }
 
-async function verify(names: readonly string[], options: Options & { readonly disturb?: boolean }): Promise<void> {
+async function verify(
+  names: readonly string[],
+  options: ApiCommandFlags & { readonly disturb?: boolean },
+): Promise<void> {
   const links = names.map(linkName);
   const { signal, dispose } = stopSignal();
   try {
-    const client = await connect(options);
+    const client = await connectTo(options);
     const request = { ...(options.disturb && { disturb: true }), ...(links.length > 0 && { links }) };
     const report = await withProgress('checking the links', client.verifyLinks(request, signal));
     const { linkTable } = await import('../../services/link/verify.js');

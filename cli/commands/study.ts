@@ -1,8 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Command } from 'commander';
 import type { StudyView } from '../../services/orchestrator/server/api.js';
-import { type ApiFlags, addApiOptions } from '../api-options.js';
+import { type ApiCommandFlags, apiCommand, connectTo } from '../api-command.js';
 import type { RegisterCommand } from '../command.js';
 import { json } from '../json.js';
 import { createProgress } from '../progress.js';
@@ -10,15 +9,11 @@ import { stopSignal } from '../stop-signal.js';
 import { table } from '../table.js';
 import { withProgress } from '../with-progress.js';
 
-interface Options extends ApiFlags {
-  readonly json?: boolean;
-}
-
 /** `tierbed study`: the studies of an orchestrator. */
 export const register: RegisterCommand = (program) => {
   const study = program
     .command('study')
-    .description('list, stop and resume the studies of an orchestrator, and get their results')
+    .description('list, stop, resume and remove the studies of an orchestrator, and get their results')
     .addHelpText(
       'after',
       `
@@ -27,51 +22,46 @@ Examples:
   tierbed study show 20260102-030405-a1b2c3
   tierbed study stop 20260102-030405-a1b2c3        what is recorded stays
   tierbed study resume 20260102-030405-a1b2c3
-  tierbed study results 20260102-030405-a1b2c3 --out results/mine`,
+  tierbed study results 20260102-030405-a1b2c3 --out results/mine
+  tierbed study remove 20260102-030405-a1b2c3      with its results there`,
     );
-  add(study, 'list', 'list the studies, newest first').action(list);
-  add(study, 'show <id>', 'show how a study stands').action(show);
-  add(study, 'stop <id>', 'stop a study; resume goes on with it').action(stop);
-  add(study, 'resume <id>', 'finish a study that was stopped or failed').action(resume);
-  add(study, 'results <id>', "get a study's result files")
+  apiCommand(study, 'list', 'list the studies, newest first').action(list);
+  apiCommand(study, 'show <id>', 'show how a study stands').action(show);
+  apiCommand(study, 'stop <id>', 'stop a study; resume goes on with it').action(stop);
+  apiCommand(study, 'resume <id>', 'finish a study that was stopped or failed').action(resume);
+  apiCommand(study, 'results <id>', "get a study's result files")
     .option('--out <folder>', 'put them here (default: results/ID)')
     .action(results);
+  apiCommand(study, 'remove <id>', 'remove a study that does not run, with its results on the orchestrator').action(
+    remove,
+  );
 };
 
-function add(parent: Command, usage: string, description: string): Command {
-  return addApiOptions(parent.command(usage).description(description)).option('--json', 'print JSON');
-}
-
-async function connect(options: ApiFlags) {
-  const { connectApi } = await import('../../services/api-client/index.js');
-  return connectApi(options);
-}
-
-async function list(options: Options): Promise<void> {
-  const studies = await (await connect(options)).studies();
+async function list(options: ApiCommandFlags): Promise<void> {
+  const studies = await (await connectTo(options)).studies();
   process.stdout.write(
     options.json ? json({ studies }) : studies.length === 0 ? 'no studies\n' : studiesTable(studies),
   );
 }
 
-async function show(id: string, options: Options): Promise<void> {
-  print(await (await connect(options)).study(id), options);
+async function show(id: string, options: ApiCommandFlags): Promise<void> {
+  print(await (await connectTo(options)).study(id), options);
 }
 
-async function stop(id: string, options: Options): Promise<void> {
-  const client = await connect(options);
+async function stop(id: string, options: ApiCommandFlags): Promise<void> {
+  const client = await connectTo(options);
   print(await withProgress('stopping the study', client.stopStudy(id)), options);
 }
 
-async function resume(id: string, options: Options): Promise<void> {
-  print(await (await connect(options)).resumeStudy(id), options);
+async function resume(id: string, options: ApiCommandFlags): Promise<void> {
+  print(await (await connectTo(options)).resumeStudy(id), options);
 }
 
-async function results(id: string, options: Options & { readonly out?: string }): Promise<void> {
+async function results(id: string, options: ApiCommandFlags & { readonly out?: string }): Promise<void> {
   const { downloadResults } = await import('../../services/api-client/index.js');
   const { signal, dispose } = stopSignal();
   try {
-    const client = await connect(options);
+    const client = await connectTo(options);
     await client.study(id);
     const folder = options.out ?? join('results', id);
     const { diskError } = await import('../../services/orchestrator/disk-error.js');
@@ -85,7 +75,12 @@ async function results(id: string, options: Options & { readonly out?: string })
   }
 }
 
-function print(view: StudyView, options: Options): void {
+async function remove(id: string, options: ApiCommandFlags): Promise<void> {
+  await (await connectTo(options)).removeStudy(id);
+  process.stdout.write(options.json ? json({ removed: id }) : `the study ${id} is removed\n`);
+}
+
+function print(view: StudyView, options: ApiCommandFlags): void {
   if (options.json) process.stdout.write(json(view));
   else process.stdout.write(`${studiesTable([view])}${errorLines(view)}`);
 }

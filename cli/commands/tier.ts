@@ -1,17 +1,12 @@
-import type { Command } from 'commander';
 import { TierbedError } from '../../base/errors.js';
 import type { TierPatch, TierView } from '../../services/orchestrator/server/api.js';
-import { type ApiFlags, addApiOptions } from '../api-options.js';
+import { type ApiCommandFlags, apiCommand, connectTo } from '../api-command.js';
 import type { RegisterCommand } from '../command.js';
 import { json } from '../json.js';
 import { oneOf } from '../names.js';
 import { numberOption } from '../numbers.js';
 import { table } from '../table.js';
 import { withProgress } from '../with-progress.js';
-
-interface Options extends ApiFlags {
-  readonly json?: boolean;
-}
 
 const TIERS = ['mobile', 'edge', 'cloud'] as const;
 
@@ -29,8 +24,8 @@ Examples:
   tierbed tier pause edge && sleep 5 && tierbed tier resume edge
   tierbed tier kill cloud && tierbed tier start cloud     as a crash would end it`,
     );
-  add(tier, 'show', 'show the tiers, their limits and what they use').action(show);
-  add(tier, 'set <tier>', 'change what a tier may use, from now on')
+  apiCommand(tier, 'show', 'show the tiers, their limits and what they use').action(show);
+  apiCommand(tier, 'set <tier>', 'change what a tier may use, from now on')
     .option('--cpus <cores>', 'CPU quota in cores')
     .option('--memory-mb <MiB>', 'memory in MiB, as Docker counts')
     .action(set);
@@ -41,25 +36,18 @@ Examples:
     start: ['start a node that was killed', { running: true }],
   };
   for (const [name, [about, patch]] of Object.entries(simple)) {
-    add(tier, `${name} <tier>`, about).action((which: string, options: Options) => change(which, patch, options));
+    apiCommand(tier, `${name} <tier>`, about).action((which: string, options: ApiCommandFlags) =>
+      change(which, patch, options),
+    );
   }
 };
 
-function add(parent: Command, usage: string, description: string): Command {
-  return addApiOptions(parent.command(usage).description(description)).option('--json', 'print JSON');
-}
-
-async function connect(options: ApiFlags) {
-  const { connectApi } = await import('../../services/api-client/index.js');
-  return connectApi(options);
-}
-
-async function show(options: Options): Promise<void> {
-  const tiers = await (await connect(options)).tiers();
+async function show(options: ApiCommandFlags): Promise<void> {
+  const tiers = await (await connectTo(options)).tiers();
   process.stdout.write(options.json ? json({ tiers }) : tiersTable(tiers));
 }
 
-async function set(name: string, options: Options & { cpus?: string; memoryMb?: string }): Promise<void> {
+async function set(name: string, options: ApiCommandFlags & { cpus?: string; memoryMb?: string }): Promise<void> {
   const { cpus, memoryMb } = options;
   const patch: TierPatch = {
     ...(cpus !== undefined && { cpus: numberOption('--cpus', cpus, { low: 0.01, high: 4096, unit: 'cores' }) }),
@@ -73,9 +61,9 @@ async function set(name: string, options: Options & { cpus?: string; memoryMb?: 
   await change(name, patch, options);
 }
 
-async function change(name: string, patch: TierPatch, options: Options): Promise<void> {
+async function change(name: string, patch: TierPatch, options: ApiCommandFlags): Promise<void> {
   const tier = oneOf('tier', name, TIERS);
-  const client = await connect(options);
+  const client = await connectTo(options);
   const view = await withProgress(`changing ${tier}`, client.setTier(tier, patch));
   process.stdout.write(options.json ? json(view) : tiersTable([view]));
 }

@@ -69,6 +69,10 @@ export class ApiClient {
     return this.call('POST', `/v1/studies/${encodeURIComponent(id)}/resume`);
   }
 
+  removeStudy(id: string): Promise<void> {
+    return this.call('DELETE', `/v1/studies/${encodeURIComponent(id)}`);
+  }
+
   async results(id: string): Promise<readonly ResultFile[]> {
     return (await this.call<{ files: ResultFile[] }>('GET', `/v1/studies/${encodeURIComponent(id)}/results`)).files;
   }

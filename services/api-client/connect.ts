@@ -1,17 +1,23 @@
 import { TierbedError } from '../../base/errors.js';
 import { ApiClient, WrongToken } from './client.js';
+import { composeEnv } from './compose-env.js';
 import { localTokens } from './find-token.js';
 
 export interface ApiChoice {
-  /** `--api`; else TIERBED_API, else port TIERBED_API_PORT or 7070 of this machine. */
+  /** `--api`; else TIERBED_API, else port TIERBED_API_PORT, of the environment or of Compose's `.env`, or 7070 of this machine. */
   readonly api?: string | undefined;
   /** `--token`; else TIERBED_TOKEN, else that of the service on this machine. */
   readonly token?: string | undefined;
 }
 
 /** The address of the orchestrator. @throws TierbedError `usage` when what was given is no address */
-export function apiUrl({ api }: ApiChoice, env: NodeJS.ProcessEnv = process.env): string {
-  const text = api ?? env.TIERBED_API ?? `http://127.0.0.1:${env.TIERBED_API_PORT ?? 7070}`;
+export function apiUrl(
+  { api }: ApiChoice,
+  env: NodeJS.ProcessEnv = process.env,
+  ofCompose: () => NodeJS.Dict<string> = composeEnv,
+): string {
+  const text =
+    api ?? env.TIERBED_API ?? `http://127.0.0.1:${env.TIERBED_API_PORT ?? ofCompose().TIERBED_API_PORT ?? 7070}`;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !['http:', 'https:'].includes(url.protocol) || url.pathname !== '/' || url.username !== '') {
     throw new TierbedError('usage', `'${text}' is not the address of an orchestrator`, {

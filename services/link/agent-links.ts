@@ -2,7 +2,8 @@ import { messageOf, TierbedError } from '../../base/errors.js';
 import { connect, LinkAgentClient } from '../rpc/client.js';
 import type { DescribeAgentResponse, DirectionInForceMessage } from '../rpc/link-agent.js';
 import { AgentProbe } from './agent-probe.js';
-import type { DirectionSettings, LinkName, LinkSettings, OpenLinks, Route } from './types.js';
+import { routeName, TIER_ROUTES } from './routes.js';
+import type { DirectionSettings, LinkName, LinkSettings, LinkShaper, OpenLinks, Route } from './types.js';
 import { validateLinkSettings, validateRoute } from './validate.js';
 import { HEADER_BYTES } from './wire.js';
 
@@ -15,13 +16,6 @@ const ENDS: Readonly<Record<LinkName, readonly [Tier, Tier]>> = {
   'mobile-edge': ['mobile', 'edge'],
   'edge-cloud': ['edge', 'cloud'],
 };
-
-/** How a request gets from one tier to another. */
-const ROUTES: readonly Pick<Route, 'name' | 'via'>[] = [
-  { name: 'mobile>edge', via: ['mobile-edge'] },
-  { name: 'mobile>cloud', via: ['mobile-edge', 'edge-cloud'] },
-  { name: 'edge>cloud', via: ['edge-cloud'] },
-];
 
 const READY_WITHIN_MS = 10_000;
 const CALL_MS = 20_000;
@@ -141,10 +135,10 @@ class AgentLinks implements OpenLinks {
 
   async start(signal: AbortSignal): Promise<void> {
     await this.#configureAll(signal);
-    for (const { name, via } of ROUTES) {
+    for (const { from, to, via } of TIER_ROUTES) {
       if (via.every((link) => this.#settings.has(link))) {
-        const far = ENDS[via.at(-1) as LinkName][1];
-        await this.addRoute({ name, via, target: `${far}:${this.#options.dataPort ?? 8001}` });
+        const target = `${to}:${this.#options.dataPort ?? 8001}`;
+        await this.addRoute({ name: routeName(from, to), via, target });
       }
     }
     this.#watchSoon();
@@ -196,8 +190,17 @@ class AgentLinks implements OpenLinks {
   }
 
   async inForce(): Promise<readonly LinkSettings[]> {
-    const described = await Promise.all(TIERS.map((tier) => this.#agents[tier].client.describe(within())));
-    return linksInForce(described.flatMap(({ inForce }) => inForce));
+    return linksInForce((await this.#describeAll()).flatMap(({ inForce }) => inForce));
+  }
+
+  async shapers(): Promise<readonly LinkShaper[]> {
+    return (await this.#describeAll()).map(({ tier, driver, why, notes, kernel, congestionControl }) => {
+      return { tier, driver, why, notes, kernel, congestionControl };
+    });
+  }
+
+  #describeAll(): Promise<DescribeAgentResponse[]> {
+    return Promise.all(TIERS.map((tier) => this.#agents[tier].client.describe(within())));
   }
 
   async probe(via: readonly LinkName[]): ReturnType<OpenLinks['probe']> {

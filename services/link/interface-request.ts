@@ -7,27 +7,20 @@ const SOCK_CLOEXEC = 0o2000000;
 const SIOCGIFMTU = 0x8921;
 /** `struct ifreq`: the interface's name, then a union. */
 const IFREQ_BYTES = 40;
-export const IFREQ_UNION_AT = 16;
+const IFREQ_UNION_AT = 16;
 
 /**
  * Asks the kernel something about a network interface (`ioctl` with `struct ifreq`).
  *
- * @param fill writes the request's own part at `IFREQ_UNION_AT`
  * @returns the structure as the kernel left it, or the error's number
  * @throws TierbedError `missing` if there is no such interface
  */
-export function interfaceRequest(
-  libc: Libc,
-  interfaceName: string,
-  request: number,
-  fill: (ifreq: Buffer) => void = () => {},
-): Buffer | number {
+function interfaceRequest(libc: Libc, interfaceName: string, request: number): Buffer | number {
   const fd = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) throw new TierbedError('unavailable', `no socket for ${interfaceName}: ${libc.errorName(libc.errno())}`);
   try {
     const ifreq = Buffer.alloc(IFREQ_BYTES);
     ifreq.write(interfaceName, 0, IFREQ_UNION_AT - 1, 'latin1');
-    fill(ifreq);
     if (libc.ioctl(fd, request, ifreq) === 0) return ifreq;
     const errno = libc.errno();
     if (errno === ENODEV) throw noInterface(interfaceName);

@@ -103,4 +103,3 @@ export const EINTR = 4;
 export const EAGAIN = 11;
 export const ENODEV = 19;
 export const ENOBUFS = 105;
-export const EOPNOTSUPP = 95;

@@ -1,3 +1,4 @@
+import type { KernelFacts } from '../../base/kernel.js';
 import type { LinkProbe } from './probe/link-probe.js';
 
 /** Shapes of jitter. Each has the mean `delayMs` and the standard deviation `jitterMs`, before delays below 0 become 0. */
@@ -75,6 +76,16 @@ export interface LinkDriver {
   open(links: readonly LinkSettings[], routes: readonly Route[]): Promise<OpenLinks>;
 }
 
+/** A process that shapes links in a tier's network namespace, and what it found there. */
+export interface LinkShaper extends KernelFacts {
+  readonly tier: string;
+  readonly driver: string;
+  /** Why that driver, and what is in the way of better ones. */
+  readonly why: string;
+  /** What it could not do. */
+  readonly notes: readonly string[];
+}
+
 export interface OpenLinks {
   /** What shapes these links, and why it was taken. */
   readonly driver: { readonly name: string; readonly why: string };
@@ -87,6 +98,8 @@ export interface OpenLinks {
   set(link: LinkSettings): Promise<void>;
   /** Payload bytes that crossed each link so far. */
   stats(): Promise<ReadonlyMap<LinkName, { readonly upBytes: number; readonly downBytes: number }>>;
+  /** Those who shape these links; absent where this process does. */
+  shapers?(): Promise<readonly LinkShaper[]>;
   /** What the driver says is in force now. */
   inForce(): Promise<readonly LinkSettings[]>;
   /** Both ends of a measurement over links in series, in the order in which a request crosses them. */

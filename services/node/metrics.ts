@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorKind } from '../../base/errors.js';
 import { collectProcessMetrics } from '../metrics/process-metrics.js';
+import { readGauge } from '../metrics/read-figures.js';
 import type { HopRecord } from './hops.js';
 import type { HopObserver } from './observed-client.js';
 import { registerResourceMetrics } from './resource-metrics.js';
@@ -149,12 +150,15 @@ export class NodeMetrics implements HopObserver {
     }
     for (const session of ['warm', 'cold'] as const) this.#loads.zero({ session });
     for (const part of Object.keys(PARTS)) this.#parts.zero({ part: part as keyof typeof PARTS });
-    gauge('tierbed_sessions', 'Sessions that are kept open.', registers, gauges.sessions);
-    gauge('tierbed_queue_requests', 'Requests that wait for the processor.', registers, gauges.queueLength);
-    gauge('tierbed_deployments', 'Names that the node answers to.', registers, gauges.deployments);
-    gauge('tierbed_ready', '1 while the node takes requests.', registers, () => Number(gauges.ready()));
-    gauge('tierbed_threads', 'Threads of an inference session, unless a deployment says otherwise.', registers, () =>
-      Number(info.threads),
+    readGauge(this.registry, 'tierbed_sessions', 'Sessions that are kept open.', gauges.sessions);
+    readGauge(this.registry, 'tierbed_queue_requests', 'Requests that wait for the processor.', gauges.queueLength);
+    readGauge(this.registry, 'tierbed_deployments', 'Names that the node answers to.', gauges.deployments);
+    readGauge(this.registry, 'tierbed_ready', '1 while the node takes requests.', () => Number(gauges.ready()));
+    readGauge(
+      this.registry,
+      'tierbed_threads',
+      'Threads of an inference session, unless a deployment says otherwise.',
+      () => Number(info.threads),
     );
     new Gauge({
       name: 'tierbed_build_info',
@@ -207,15 +211,4 @@ export class NodeMetrics implements HopObserver {
   #observeParts(hop: HopRecord): void {
     for (const [part, key] of Object.entries(PARTS)) if (hop[key] > 0) this.#parts.observe({ part }, hop[key] / 1e9);
   }
-}
-
-function gauge(name: string, help: string, registers: Registry[], read: () => number): void {
-  new Gauge({
-    name,
-    help,
-    registers,
-    collect() {
-      this.set(read());
-    },
-  });
 }

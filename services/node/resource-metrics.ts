@@ -1,5 +1,6 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
-import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { readCounter, readGauge } from '../metrics/read-figures.js';
 import { type CpuQuota, readCpuQuota } from './cgroup.js';
 import { type CpuUsage, type MemoryUsage, readCpuUsage, readMemoryLimit, readMemoryUsage } from './cgroup-usage.js';
 
@@ -17,59 +18,48 @@ export interface Resources {
  * then once, however many figures come of it.
  */
 export function registerResourceMetrics(registry: Registry, resources: Resources = resourcesHere()): void {
-  const registers = [registry];
   const cpu = oncePerScrape(resources.cpu);
   const memory = oncePerScrape(resources.memory);
-  const counter = (name: string, help: string, read: () => number): void => {
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  };
-  const gauge = (name: string, help: string, read: () => number): void => {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  };
-  counter('tierbed_cpu_seconds_total', 'CPU time that the tier used.', () => cpu().usedSeconds);
-  counter('tierbed_cpu_periods_total', 'CFS periods in which the tier wanted to run.', () => cpu().periods);
-  counter(
+  readCounter(registry, 'tierbed_cpu_seconds_total', 'CPU time that the tier used.', () => cpu().usedSeconds);
+  readCounter(
+    registry,
+    'tierbed_cpu_periods_total',
+    'CFS periods in which the tier wanted to run.',
+    () => cpu().periods,
+  );
+  readCounter(
+    registry,
     'tierbed_cpu_throttled_periods_total',
     'CFS periods in which the tier used its CPU quota up.',
     () => cpu().throttledPeriods,
   );
-  counter(
+  readCounter(
+    registry,
     'tierbed_cpu_throttled_seconds_total',
     'Time that the CPU quota held the tier back, summed over processors.',
     () => cpu().throttledSeconds,
   );
-  gauge(
+  readGauge(
+    registry,
     'tierbed_cpu_limit_cores',
     'Processors that the tier may use: its CPU quota, or the machine without one.',
     resources.cpuLimitCores,
   );
-  gauge('tierbed_memory_usage_bytes', 'Memory that counts against the limit.', () => memory().usedBytes);
-  gauge(
+  readGauge(registry, 'tierbed_memory_usage_bytes', 'Memory that counts against the limit.', () => memory().usedBytes);
+  readGauge(
+    registry,
     'tierbed_memory_working_set_bytes',
     'Memory in use without the file cache that would be dropped first.',
     () => memory().workingSetBytes,
   );
-  gauge(
+  readGauge(
+    registry,
     'tierbed_memory_limit_bytes',
     "The tier's memory limit, or the machine's memory without one.",
     resources.memoryLimitBytes,
   );
-  counter(
+  readCounter(
+    registry,
     'tierbed_memory_oom_kills_total',
     'Processes of the tier that the kernel killed at the memory limit.',
     () => memory().oomKills,

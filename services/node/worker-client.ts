@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { TierbedError } from '../../base/errors.js';
+import { disableTelemetry } from '../../base/no-telemetry.js';
 import { nowNs } from './clock.js';
 import { transferable } from './transfer.js';
 import type { AnswerMessage, CallName, Calls, RunJob, RunResult } from './worker-messages.js';
@@ -81,6 +82,8 @@ export class InferenceWorker {
 
   #running(): Worker {
     if (this.#worker) return this.#worker;
+    // The engine's library is loaded in that thread, which cannot say it itself.
+    disableTelemetry();
     const worker = new Worker(this.#url);
     this.#worker = worker;
     let cause: Error | undefined;

@@ -1,17 +1,11 @@
 import type { Crossing } from '../../analysis/physics.js';
 import { CLOCK_ERROR_MS } from '../../analysis/physics.js';
 import { leastOneWayMs } from '../link/least.js';
+import { TIER_ROUTES } from '../link/routes.js';
 import type { Direction, LinkName } from '../link/types.js';
 import type { LinkPeriod } from './link-layers.js';
 import { chainOf } from './placements.js';
 import type { TierName } from './tiers.js';
-
-/** The links between two tiers, in the order in which a request crosses them. */
-const VIA: Readonly<Record<string, readonly LinkName[]>> = {
-  'mobile>edge': ['mobile-edge'],
-  'mobile>cloud': ['mobile-edge', 'edge-cloud'],
-  'edge>cloud': ['edge-cloud'],
-};
 
 /**
  * What the proxy may be early by, in ms: it does what is due within 0.1 ms at once, and takes what it reads for as much as
@@ -52,6 +46,7 @@ export function leastOf(periods: readonly LinkPeriod[]): (crossing: Crossing) =>
   };
 }
 
+/** The links between two tiers, in the order in which a request crosses them. */
 function viaOf(from: TierName | undefined, to: TierName | undefined): readonly LinkName[] {
-  return VIA[`${from}>${to}`] ?? [];
+  return TIER_ROUTES.find((route) => route.from === from && route.to === to)?.via ?? [];
 }

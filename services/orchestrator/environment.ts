@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { arch, availableParallelism, cpus, freemem, hostname, loadavg, release, totalmem, type } from 'node:os';
+import { arch, availableParallelism, cpus, freemem, hostname, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { kernelFacts } from '../../base/kernel.js';
 import { packageRoot, version } from '../../base/paths.js';
 import { readCpuQuota } from '../node/cgroup.js';
 import { type Calibration, calibrationNotes } from './calibration.js';
@@ -12,6 +13,10 @@ import { TIER_NAMES } from './tiers.js';
 
 /** Packages whose versions shape the figures. */
 const PACKAGES = ['onnxruntime-node', 'onnxruntime-web', '@grpc/grpc-js', 'protobufjs', 'sharp'];
+
+const RELAYED =
+  'the links are relays of TCP streams (proxy): lost packets, what TCP sends again, and how its congestion control ' +
+  'takes the delay and the queue of a link are not in these figures; on the docker runtime netem and nfqueue show them';
 
 /** What a run, or a resumed part of it, ran on: an entry of environment.json's `runs`. */
 export interface RunEnvironment {
@@ -36,10 +41,13 @@ export async function describeRun(
   const { scale } = study.file.study;
   const tiers = scaledTiers(study.file.study);
   const held = await testbed.describeTiers?.();
+  const shapers = await testbed.links.shapers?.();
   return {
     notes: [
       ...(scale === 1 ? [] : [`the CPUs and the memory of all tiers are scaled by ${scale}`]),
       ...testbed.notes,
+      ...(testbed.links.driver.name === 'proxy' ? [RELAYED] : []),
+      ...(shapers ?? []).flatMap(({ tier, notes }) => notes.map((note) => `the link agent of ${tier}: ${note}`)),
       ...calibrationNotes(calibrations),
       ...(load > cpus().length ? [busy] : []),
     ],
@@ -54,6 +62,7 @@ export async function describeRun(
       ...(held && { atBegin: held[tier] }),
       calibration: calibrations.find((calibration) => calibration.tier === tier),
     })),
+    links: { ...testbed.links.driver, ...(shapers && { agents: shapers }) },
     packages: Object.fromEntries(await Promise.all(PACKAGES.map(async (name) => [name, await packageVersion(name)]))),
     workloads: study.workloads.map(({ workload, items }) => ({ name: workload.name, items: items.length })),
     models: study.strategies
@@ -89,7 +98,7 @@ async function describeHost(): Promise<Record<string, unknown>> {
     coresAvailable: availableParallelism(),
     quota: readCpuQuota() ?? null,
     governor: await firstLine('/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor'),
-    kernel: `${type()} ${release()}`,
+    ...(await kernelFacts()),
     arch: arch(),
     node: process.version,
     memoryBytes: totalmem(),

@@ -1,11 +1,15 @@
 import type { LinkPeriod } from './link-layers.js';
 
+/** Who made something happen: the study's timeline, or somebody while it ran. */
+export type EventSource = 'timeline' | 'hand';
+
 /** Something that was in force for a while and makes samples other than normal; an entry of events.json. */
 export interface StudyEvent {
-  /** What the column `fault` of the samples says, e.g. `node-kill edge`, `mobile-edge 3g`. */
+  /** What the column `fault` of the samples says, e.g. `node-kill edge`, `mobile-edge 3g`, `edge paused`. */
   readonly name: string;
-  readonly kind: 'fault' | 'link';
-  /** The fault's options, or the link's settings. */
+  readonly kind: 'fault' | 'link' | 'tier';
+  readonly by: EventSource;
+  /** The fault's options, the link's settings, or what was asked of the tier. */
   readonly what: unknown;
   /** Seconds of measuring at which it began. */
   readonly atS: number;
@@ -50,8 +54,9 @@ export class EventLog {
   }
 
   /** Something comes into force; what is given back says that it is over. */
-  begin(name: string, kind: StudyEvent['kind'], what: unknown): (error?: string) => void {
-    const event: Growing = { name, kind, what, atS: Math.round(this.#clockMs()) / 1000, fromUnixMs: Date.now() };
+  begin(name: string, kind: StudyEvent['kind'], what: unknown, by: EventSource): (error?: string) => void {
+    const atS = Math.round(this.#clockMs()) / 1000;
+    const event: Growing = { name, kind, by, what, atS, fromUnixMs: Date.now() };
     this.#events.push(event);
     this.onChange();
     return (error) => {

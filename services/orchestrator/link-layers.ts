@@ -1,5 +1,6 @@
 import { TierbedError } from '../../base/errors.js';
 import type { LinkName, LinkSettings, OpenLinks } from '../link/types.js';
+import type { EventSource } from './event-log.js';
 
 /** What a link was, and when. */
 export interface LinkPeriod {
@@ -14,7 +15,7 @@ export interface LinkPeriod {
 export type LinkLayer = (settings: LinkSettings) => LinkSettings;
 
 /** Told that a link is to be something else than the study sets (`name`), or that again (undefined). */
-export type LinkListener = (link: LinkSettings, name: string | undefined) => (() => void) | undefined;
+export type LinkListener = (link: LinkSettings, name: string | undefined, by: EventSource) => (() => void) | undefined;
 
 interface Shaped {
   /** As the study sets it. */
@@ -63,11 +64,11 @@ export class LinkLayers {
    *
    * @param name what the results call it; undefined: it is as the study sets it again
    */
-  change(link: LinkName, change: LinkLayer, name: string | undefined): Promise<void> {
+  change(link: LinkName, change: LinkLayer, name: string | undefined, by: EventSource): Promise<void> {
     return this.#exclusive(link, async (shaped) => {
       const before = shaped.base;
       const base = change(before);
-      const done = this.#onBase(base, name);
+      const done = this.#onBase(base, name, by);
       shaped.base = base;
       try {
         await this.#apply(shaped);
@@ -84,7 +85,7 @@ export class LinkLayers {
   set(link: LinkSettings): Promise<void> {
     const original = this.#shaped.get(link.name)?.original;
     const same = original !== undefined && sameSettings(original, link);
-    return this.change(link.name, () => link, same ? undefined : 'changed');
+    return this.change(link.name, () => link, same ? undefined : 'changed', 'hand');
   }
 
   /** Lays something over a link until what is given back is called. @throws what the driver throws; nothing is left then */
@@ -112,7 +113,7 @@ export class LinkLayers {
       await this.#exclusive(name, async (shaped) => {
         shaped.layers = [];
       });
-      await this.change(name, () => original, undefined);
+      await this.change(name, () => original, undefined, 'timeline');
     }
   }
 

@@ -8,8 +8,9 @@ import { BoundedLabel } from './metrics/bounded-label.js';
 import { LinkMetrics } from './metrics/link-metrics.js';
 import { type StudyInfo, StudyMetrics } from './metrics/study-metrics.js';
 import { TierMetrics } from './metrics/tier-metrics.js';
-import type { RunObserver } from './run.js';
+import type { RunObserver } from './run-observer.js';
 import type { TierControl } from './runtimes/runtime.js';
+import { TierWatch } from './tier-watch.js';
 
 /** A fault that is in force. */
 export interface FaultInForce {
@@ -30,7 +31,8 @@ export class OrchestratorMetrics {
   readonly registry = new Registry();
   readonly #study: StudyMetrics;
   readonly #links: LinkMetrics;
-  readonly #tiers: TierMetrics;
+  /** Limits and use of the tiers that are watched. */
+  readonly tiers = new TierWatch();
   #readFaults: () => readonly FaultInForce[] = () => [];
 
   constructor() {
@@ -38,7 +40,7 @@ export class OrchestratorMetrics {
     const registers = [this.registry];
     this.#study = new StudyMetrics(this.registry);
     this.#links = new LinkMetrics(this.registry);
-    this.#tiers = new TierMetrics(this.registry);
+    new TierMetrics(this.registry, this.tiers);
     const faultNames = new BoundedLabel(MAX_FAULTS);
     const targets = new BoundedLabel(MAX_TARGETS);
     const readFaults = (): readonly FaultInForce[] => this.#readFaults();
@@ -102,7 +104,7 @@ export class OrchestratorMetrics {
 
   /** The tiers whose limits and use are shown as the runtime sees them; undefined: none. */
   watchTiers(control: TierControl | undefined): void {
-    this.#tiers.watch(control);
+    this.tiers.watch(control);
   }
 }
 

@@ -24,7 +24,7 @@ export interface PackedFile {
 
 /** A study that can be carried elsewhere. */
 export interface PackedStudy {
-  /** Its YAML: that of its file, but for paths that only mean something here. */
+  /** Its YAML: that of its file, but for paths that only mean something here, and a scale given beside it. */
   readonly text: string;
   readonly files: readonly PackedFile[];
 }
@@ -35,7 +35,7 @@ const OUTSIDE = 'outside';
 /**
  * Collects every file that a study names, so that the study runs the same in another place: models with their external
  * data, data, labels, traces; of a folder only what is read of it. Paths that lead out of the study's folder or depend on
- * the environment are replaced.
+ * the environment are replaced, and the scale that `file` was loaded with stands in it.
  *
  * @param text the study's YAML
  * @throws TierbedError `missing` or `invalid` with the study's file, line and key; `cancelled`
@@ -48,6 +48,10 @@ export async function packStudy(
   const data: unknown = parse(text);
   const sources = new Map<string, string>();
   let changed = false;
+  if (file.study.scale !== ((data as { scale?: number }).scale ?? 1)) {
+    setIn(data, ['scale'], file.study.scale);
+    changed = true;
+  }
   for (const [i, named] of studyPaths(file.study).entries()) {
     try {
       const source = resolveStudyPath(named.path, file.baseDir);
@@ -64,7 +68,7 @@ export async function packStudy(
   return { text: changed ? stringify(data) : text, files: await hashed(sources, progress, signal) };
 }
 
-function setIn(data: unknown, at: YamlPath, value: string): void {
+function setIn(data: unknown, at: YamlPath, value: string | number): void {
   let parent = data as Record<string | number, unknown>;
   for (const key of at.slice(0, -1)) parent = parent[key] as Record<string | number, unknown>;
   parent[at.at(-1) as string | number] = value;

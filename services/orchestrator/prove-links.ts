@@ -4,7 +4,7 @@ import type { LinkSettings } from '../link/types.js';
 import { assertLinks, type LinkReport, verifyLinks } from '../link/verify.js';
 import type { ResolvedStudy } from './resolve.js';
 import type { ResultsFolder } from './results-folder.js';
-import type { RunObserver } from './run.js';
+import type { RunObserver } from './run-observer.js';
 import type { LinkTolerance, Runtime, Testbed } from './runtimes/runtime.js';
 
 export interface ProveOptions {

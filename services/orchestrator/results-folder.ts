@@ -14,7 +14,6 @@ export const RESULT_FILES = {
   samples: 'samples.csv',
   parquet: 'samples.parquet',
   summary: 'summary.json',
-  changes: 'changes.jsonl',
 } as const;
 
 /** A results folder that this process alone writes to. */

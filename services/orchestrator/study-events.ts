@@ -1,5 +1,7 @@
 import type { SampleRow } from '../../analysis/columns.js';
-import type { LinkSettings } from '../link/types.js';
+import { messageOf, TierbedError } from '../../base/errors.js';
+import { overriding } from '../../base/overriding.js';
+import type { LinkName, LinkSettings, OpenLinks } from '../link/types.js';
 import { EventLog, type EventsFile, type MeasuredRun } from './event-log.js';
 import { FaultBoard } from './faults/fault-board.js';
 import { LinkLayers } from './link-layers.js';
@@ -7,18 +9,20 @@ import { MeasuringClock } from './measuring-clock.js';
 import type { ResolvedStudy } from './resolve.js';
 import type { ResultsFolder } from './results-folder.js';
 import type { Testbed } from './runtimes/runtime.js';
+import { TierChanges } from './tier-changes.js';
 import type { TierName } from './tiers.js';
 import { Timeline } from './timeline.js';
 
 /** What a study or a user does to a testbed while it is measured, and the record of it in events.json. */
 export class StudyEvents {
   readonly board: FaultBoard;
-  /** The testbed as others are to see it: changes that they make to its links are recorded too. */
+  /** The testbed as others are to see it: what they change of its links and tiers, or measure on it, is recorded too. */
   readonly testbed: Testbed;
   readonly log: EventLog;
   /** Told of each link that is set, whoever does it. */
   onLinkSet: (link: LinkSettings) => void = () => {};
   readonly #links: LinkLayers;
+  readonly #tiers: TierChanges;
   readonly #clock = new MeasuringClock();
   readonly #timeline: Timeline;
   readonly #folder: ResultsFolder;
@@ -47,19 +51,20 @@ export class StudyEvents {
         this.onLinkSet(link);
       },
     };
-    this.#links = new LinkLayers(links, study.links, (link, name) => {
+    this.#links = new LinkLayers(links, study.links, (link, name, by) => {
       const over = changed.get(link.name);
       changed.delete(link.name);
-      if (name !== undefined) changed.set(link.name, this.log.begin(`${link.name} ${name}`, 'link', link));
+      if (name !== undefined) changed.set(link.name, this.log.begin(`${link.name} ${name}`, 'link', link, by));
       return over;
     });
-    this.testbed = withLinks(testbed, this.#links);
-    const context = {
-      ...{ testbed: this.testbed, links: this.#links, seed: study.file.study.seed },
-      // A node that nothing is asked of any more needs no deployments.
-      redeploy: async (tier: TierName) => (this.#ending ? undefined : redeploy(tier)),
-    };
-    this.board = new FaultBoard(context, this.log);
+    const shaped = overriding(testbed, { links: this.#linksByHand(testbed.links) });
+    // A node that nothing is asked of any more needs no deployments.
+    const redeployed = async (tier: TierName): Promise<void> => (this.#ending ? undefined : redeploy(tier));
+    const { seed } = study.file.study;
+    this.board = new FaultBoard({ testbed: shaped, links: this.#links, seed, redeploy: redeployed }, this.log);
+    const { log, board } = this;
+    this.#tiers = new TierChanges({ tiers: testbed.tiers, log, board, redeploy: redeployed });
+    this.testbed = overriding(shaped, { tiers: this.#tiers.control });
     this.board.onProblem = (problem) => this.#failing.abort(problem);
     this.#timeline = new Timeline(study.timeline, this.board, this.#links, this.#clock);
   }
@@ -113,11 +118,35 @@ export class StudyEvents {
     try {
       this.#missed = await this.#timeline.stop();
       await this.board.stopAll(true);
+      await this.#tiers.restore();
       await this.#links.restore();
     } finally {
       this.log.onChange = () => {};
       if (this.#run) await this.#write();
     }
+  }
+
+  /** Links that others change and measure: both make samples other than normal. */
+  #linksByHand(links: OpenLinks): OpenLinks {
+    return overriding(links, {
+      set: async (link: LinkSettings) => {
+        if (this.#ending) {
+          const message = `${link.name} cannot be changed any more: the samples are measured, and the links are proven again`;
+          throw new TierbedError('refused', message, { fix: 'Wait until the study is over: tierbed study list' });
+        }
+        await this.#links.set(link);
+      },
+      probe: async (via: readonly LinkName[]) => {
+        const over = this.log.begin(`${via.join(' + ')} measured`, 'link', { via }, 'hand');
+        try {
+          const probe = await links.probe(via);
+          return overriding(probe, { close: () => probe.close().finally(() => over()) });
+        } catch (error) {
+          over(messageOf(error));
+          throw error;
+        }
+      },
+    });
   }
 
   #write(): Promise<void> {
@@ -162,21 +191,4 @@ function measuredMs({ runs, events }: EventsFile, last: SampleRow | undefined): 
     ...events.flatMap(({ fromUnixMs, toUnixMs }) => [fromUnixMs, toUnixMs ?? 0]),
   ];
   return run.beforeMs + Math.max(0, ...times.map((unixMs) => unixMs - run.fromUnixMs));
-}
-
-/** The same testbed, its links set through `layers`. */
-function withLinks(testbed: Testbed, layers: LinkLayers): Testbed {
-  const links = overriding(testbed.links, { set: (link: LinkSettings) => layers.set(link) });
-  return overriding(testbed, { links });
-}
-
-/** An object with some of its members replaced; the others work on it as before. */
-function overriding<T extends object>(target: T, members: Partial<T>): T {
-  return new Proxy(target, {
-    get(object, key) {
-      if (key in members) return members[key as keyof T];
-      const value: unknown = Reflect.get(object, key, object);
-      return typeof value === 'function' ? value.bind(object) : value;
-    },
-  });
 }

@@ -75,8 +75,8 @@ export class Timeline {
 
   async #happen(event: TimelineEvent): Promise<void> {
     try {
-      if (event.kind === 'fault') await this.#board.start(event.spec);
-      else await this.#links.change(event.link, event.change, event.name);
+      if (event.kind === 'fault') await this.#board.start(event.spec, 'timeline');
+      else await this.#links.change(event.link, event.change, event.name, 'timeline');
     } catch (error) {
       throw inTimeline(event, error);
     }

@@ -31,6 +31,8 @@ export interface DescribeAgentResponse {
   readonly pid: number;
   readonly metricsAddress: string;
   readonly notes: readonly string[];
+  readonly kernel: string;
+  readonly congestionControl: string;
 }
 
 export interface ConfigureRequest {

@@ -7,6 +7,8 @@ import { after, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Summary } from '../../analysis/summary.js';
 import { ApiClient } from '../../services/api-client/client.js';
+import type { LinkSettings } from '../../services/link/types.js';
+import type { EventsFile } from '../../services/orchestrator/event-log.js';
 import type { StudyView } from '../../services/orchestrator/server/api.js';
 import { writeTinyStudy } from '../services/orchestrator/tiny-study.js';
 import { type Ended, type Started, serve, tierbed } from './serve.js';
@@ -118,12 +120,11 @@ test('a study runs on an orchestrator as it does here: same folder, same report;
   const folder = join(work, 'results', readlinkSync(join(work, 'results', 'latest')));
   assert.match(stdout, /Results: results\/tiny-\d{8}-\d{6} /);
   assert.deepEqual(samplesIn(folder), upTo(140));
-  const [change] = readFileSync(join(folder, 'changes.jsonl'), 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-  assert.deepEqual([change.link, change.before.up.delayMs, change.after.up.delayMs], ['edge-cloud', 2, 4]);
-  assert.ok(change.samplesRecorded >= 5);
+  const { events } = JSON.parse(readFileSync(join(folder, 'events.json'), 'utf8')) as EventsFile;
+  assert.deepEqual(
+    events.map(({ name, by, what }) => [name, by, (what as LinkSettings).up.delayMs]),
+    [['edge-cloud changed', 'hand', 4]],
+  );
   assert.ok(readdirSync(folder).includes('samples.parquet') && !readdirSync(folder).includes('.lock'));
 
   const gone = await run('link', 'show', '--api', server.url);
@@ -167,7 +168,7 @@ test('Ctrl-C stops the study, brings what is there and says how to resume; --res
   const folder = join(work, 'stopped');
   const study = await writeTinyStudy(folder, { rounds: 3 });
   const out = join(work, 'stopped-results');
-  const running = start('run', study, '--api', server.url, '--out', out);
+  const running = start('run', study, '--api', server.url, '--scale', '0.5', '--out', out);
   const { id } = await untilSamples(server.url, 10, running);
   const { code, stderr } = await kill(running, 'SIGINT');
   assert.equal(code, 130, stderr);
@@ -175,7 +176,7 @@ test('Ctrl-C stops the study, brings what is there and says how to resume; --res
   assert.match(
     stderr,
     new RegExp(
-      `fix: Finish it with: tierbed run .*tiny.yaml --api ${server.url} --resume .*stopped-results \\(or: tierbed study resume ${id}\\)`,
+      `fix: Finish it with: tierbed run .*tiny.yaml --api ${server.url} --scale 0.5 --resume .*stopped-results \\(or: tierbed study resume ${id}\\)`,
     ),
   );
   const shown = await answer<StudyView>('study', 'show', id, '--api', server.url);
@@ -195,11 +196,19 @@ test('Ctrl-C stops the study, brings what is there and says how to resume; --res
   );
   await writeTinyStudy(folder, { rounds: 3 });
 
-  const finished = await run('run', study, '--api', server.url, '--resume', out);
+  const unscaled = await run('run', study, '--api', server.url, '--resume', out);
+  assert.match(unscaled.stderr, /its scale or a file .* not the same/);
+  const finished = await run('run', study, '--api', server.url, '--scale', '0.5', '--resume', out);
   assert.equal(finished.code, 0, finished.stderr);
   assert.deepEqual(samplesIn(out), upTo(84));
   assert.ok(readFileSync(join(out, 'samples.csv'), 'utf8').startsWith(before));
-  const done = await run('run', study, '--api', server.url, '--resume', out);
+  const { runs } = JSON.parse(readFileSync(join(out, 'environment.json'), 'utf8')) as { runs: { scale: number }[] };
+  assert.deepEqual(
+    runs.map(({ scale }) => scale),
+    [0.5, 0.5],
+  );
+  assert.match(finished.stdout, /all tiers are scaled by 0\.5/);
+  const done = await run('run', study, '--api', server.url, '--scale', '0.5', '--resume', out);
   assert.equal(done.code, 0, 'once more only brings the results again');
   await kill(server, 'SIGTERM');
 });
@@ -213,6 +222,7 @@ test('--detach leaves the study to itself; wrong studies end with what is wrong'
   const resumed = await answer<StudyView>('study', 'resume', view.id, '--api', server.url);
   assert.match(resumed.state, /queued|running/);
   await answer('study', 'stop', view.id, '--api', server.url);
+  assert.deepEqual(await answer('study', 'remove', view.id, '--api', server.url), { removed: view.id });
 
   const cases: [string[], number, RegExp][] = [
     [['run', study, '--detach'], 2, /--detach needs an orchestrator/],

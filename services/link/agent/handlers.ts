@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { TierbedError } from '../../../base/errors.js';
+import { kernelFacts } from '../../../base/kernel.js';
 import { version } from '../../../base/paths.js';
 import type { LinkAgentHandlers } from '../../rpc/link-agent.js';
 import type { AgentDriver } from './choose-driver.js';
@@ -54,6 +55,7 @@ export function agentHandlers(context: HandlerContext): LinkAgentHandlers {
       pid: process.pid,
       metricsAddress: context.metricsAddress,
       notes: context.notes,
+      ...(await kernelFacts()),
     }),
     configure: async ({ settingsJson }) => {
       const links = settingsJson.map(parseLinkSettings);

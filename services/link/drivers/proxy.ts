@@ -1,9 +1,10 @@
 import { Worker } from 'node:worker_threads';
 import { type ErrorKind, messageOf, TierbedError } from '../../../base/errors.js';
 import { openRelayProbe } from '../probe/relay-probe.js';
-import type { ProxyAnswer, ProxyCalls, ProxyRequest } from '../proxy/protocol.js';
+import type { ProxyCalls, ProxyRequest } from '../proxy/protocol.js';
 import type { LinkDriver, LinkSettings, OpenLinks, Route } from '../types.js';
 import { validateLinkSettings, validateRoute } from '../validate.js';
+import type { WorkerAnswer } from '../worker-call.js';
 
 /** Seeds the jitter of every direction. */
 const JITTER_SEED = 1;
@@ -23,7 +24,7 @@ class ProxyWorker {
 
   constructor() {
     this.#worker.unref();
-    this.#worker.on('message', (answer: ProxyAnswer) => this.#settle(answer));
+    this.#worker.on('message', (answer: WorkerAnswer) => this.#settle(answer));
     this.#worker.on('error', (error) => this.#fail(`the link proxy failed: ${messageOf(error)}`, error));
     this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', () => {
@@ -54,7 +55,7 @@ class ProxyWorker {
     await this.#exited;
   }
 
-  #settle(answer: ProxyAnswer): void {
+  #settle(answer: WorkerAnswer): void {
     const pending = this.#pending.get(answer.id);
     this.#pending.delete(answer.id);
     if (this.#pending.size === 0) this.#worker.unref();

@@ -1,4 +1,5 @@
 import type { LinkName, LinkSettings, Route } from '../types.js';
+import type { WorkerCall } from '../worker-call.js';
 
 /** What the driver asks of its worker, by name: arguments and result. */
 export interface ProxyCalls {
@@ -10,18 +11,4 @@ export interface ProxyCalls {
   close(): void;
 }
 
-export interface ProxyRequest {
-  readonly id: number;
-  readonly method: keyof ProxyCalls;
-  readonly args: readonly unknown[];
-}
-
-export type ProxyAnswer =
-  | { readonly id: number; readonly ok: true; readonly result: unknown }
-  | {
-      readonly id: number;
-      readonly ok: false;
-      readonly kind: string;
-      readonly message: string;
-      readonly fix: string | undefined;
-    };
+export type ProxyRequest = WorkerCall<keyof ProxyCalls>;

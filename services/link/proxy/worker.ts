@@ -1,16 +1,17 @@
 // The proxy's thread: listeners, connections, and the fabric that they share.
 import { createServer, type Server } from 'node:net';
 import { parentPort } from 'node:worker_threads';
-import { messageOf, TierbedError } from '../../../base/errors.js';
+import { TierbedError } from '../../../base/errors.js';
 import { Random } from '../../../base/random.js';
 import { nowMs } from '../clock.js';
 import { Shaper } from '../shaper.js';
 import type { Direction, LinkName, LinkSettings, Route } from '../types.js';
 import { becomeUrgent } from '../urgent.js';
+import { answerCall } from '../worker-call.js';
 import { Alarm } from './alarm.js';
 import { Connection } from './connection.js';
 import { Fabric, Station } from './fabric.js';
-import type { ProxyAnswer, ProxyCalls, ProxyRequest } from './protocol.js';
+import type { ProxyCalls, ProxyRequest } from './protocol.js';
 
 /** What is due within this time is done now: waking up again takes longer. */
 const EARLY_MS = 0.1;
@@ -125,21 +126,7 @@ function splitAddress(route: Route): { host: string; port: number } {
   return { host, port };
 }
 
-parentPort?.on('message', async ({ id, method, args }: ProxyRequest) => {
-  let answer: ProxyAnswer;
-  try {
-    const result = await (calls[method] as (...args: readonly unknown[]) => unknown)(...args);
-    answer = { id, ok: true, result };
-  } catch (error) {
-    const known = error instanceof TierbedError;
-    answer = {
-      id,
-      ok: false,
-      kind: known ? error.kind : 'internal',
-      message: messageOf(error),
-      fix: known ? error.fix : undefined,
-    };
-  }
-  parentPort?.postMessage(answer);
-  if (method === 'close') parentPort?.close();
+parentPort?.on('message', async (request: ProxyRequest) => {
+  parentPort?.postMessage(await answerCall(calls, request));
+  if (request.method === 'close') parentPort?.close();
 });

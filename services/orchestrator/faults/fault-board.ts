@@ -1,5 +1,5 @@
 import { messageOf, TierbedError } from '../../../base/errors.js';
-import type { EventLog } from '../event-log.js';
+import type { EventLog, EventSource } from '../event-log.js';
 import type { Fault, FaultContext, FaultOptions } from './fault.js';
 import { checkFaultSpec, type FaultSpec } from './index.js';
 
@@ -24,6 +24,13 @@ export interface PastFault extends ActiveFault {
   readonly error?: string;
 }
 
+/** Something beside faults that a fault must not get in the way of. */
+interface Hold {
+  readonly name: string;
+  readonly claims: readonly string[];
+  readonly fix: string;
+}
+
 interface Entry {
   readonly active: ActiveFault;
   readonly name: string;
@@ -41,6 +48,9 @@ export class FaultBoard {
   readonly #entries = new Map<string, Entry>();
   /** Claims of faults that are being started. */
   readonly #starting = new Map<readonly string[], string>();
+  /** Resolve when they are in force, or not. */
+  readonly #beginnings = new Set<Promise<unknown>>();
+  readonly #holds = new Set<Hold>();
   readonly #past: (PastFault & { endedAt?: string; error?: string })[] = [];
   #count = 0;
   #closed = false;
@@ -63,7 +73,18 @@ export class FaultBoard {
    * @throws TierbedError `missing` or `invalid` for a fault or options that there are not; `refused` when another one is in
    *   its way or the testbed cannot do it; whatever the doing of it throws. Nothing is left then
    */
-  async start(spec: FaultSpec): Promise<ActiveFault> {
+  start(spec: FaultSpec, by: EventSource = 'hand'): Promise<ActiveFault> {
+    const beginning = this.#start(spec, by);
+    const settled = beginning.then(
+      () => {},
+      () => {},
+    );
+    this.#beginnings.add(settled);
+    void settled.then(() => this.#beginnings.delete(settled));
+    return beginning;
+  }
+
+  async #start(spec: FaultSpec, by: EventSource): Promise<ActiveFault> {
     const fault = checkFaultSpec(spec);
     const { options } = spec;
     const name = `${fault.name} ${fault.target(options)}`;
@@ -74,7 +95,7 @@ export class FaultBoard {
     let over: (error?: string) => void;
     try {
       await fault.check?.(this.#context, options);
-      over = this.#log.begin(name, 'fault', { fault: fault.name, ...options });
+      over = this.#log.begin(name, 'fault', { fault: fault.name, ...options }, by);
       undo = await fault.start(this.#context, options).catch((error: unknown) => {
         over(`it could not be started: ${messageOf(error)}`);
         throw error;
@@ -117,17 +138,41 @@ export class FaultBoard {
     return active;
   }
 
+  /**
+   * Keeps faults away from what somebody else changed, until what is given back is called. What is held already does not
+   * matter: only faults are in the way.
+   *
+   * @param fix what to do when a fault is refused for it
+   * @throws TierbedError `refused` when a fault is in force there, or all is over
+   */
+  hold(name: string, claims: readonly string[], fix: string): () => void {
+    this.#assertFree(name, claims, this.#inForce());
+    const hold = { name, claims, fix };
+    this.#holds.add(hold);
+    return () => this.#holds.delete(hold);
+  }
+
   #makeWay(name: string, claims: readonly string[]): void {
-    if (this.#closed) throw new TierbedError('refused', `${name} cannot be started: the testbed is being taken down`);
-    const held = [
-      ...[...this.#entries.values()].map((entry) => ({ name: entry.name, id: entry.active.id, claims: entry.claims })),
-      ...[...this.#starting].map(([theirs, other]) => ({ name: other, id: '', claims: theirs })),
+    this.#assertFree(name, claims, [...this.#inForce(), ...this.#holds]);
+  }
+
+  /** Faults, and those that are about to be. */
+  #inForce(): Hold[] {
+    return [
+      ...[...this.#entries.values()].map(({ name, claims, active }) => ({
+        name,
+        claims,
+        fix: `Stop ${active.id} first.`,
+      })),
+      ...[...this.#starting].map(([claims, name]) => ({ name, claims, fix: 'Wait until it is, and stop it first.' })),
     ];
+  }
+
+  #assertFree(name: string, claims: readonly string[], held: readonly Hold[]): void {
+    if (this.#closed) throw overError(name);
     const other = held.find((entry) => entry.claims.some((theirs) => claims.some((mine) => overlap(theirs, mine))));
     if (!other) return;
-    throw new TierbedError('refused', `${name} cannot be started while ${other.name} is in force`, {
-      fix: other.id ? `Stop ${other.id} first.` : 'Wait until it is, and stop it first.',
-    });
+    throw new TierbedError('refused', `${name} is not possible while ${other.name} is in force`, { fix: other.fix });
   }
 
   /**
@@ -171,6 +216,8 @@ export class FaultBoard {
   /** Undoes all of them, the last one first; takes no more when `forGood`. @throws what undoing the first to fail throws */
   async stopAll(forGood = false): Promise<void> {
     this.#closed ||= forGood;
+    // One that is on its way would come into force behind this.
+    await Promise.all(this.#beginnings);
     let failure: unknown;
     for (const id of [...this.#entries.keys()].reverse()) {
       await this.stop(id).catch((error: unknown) => {
@@ -188,6 +235,16 @@ export class FaultBoard {
   history(): readonly PastFault[] {
     return this.#past.map((past) => ({ ...past }));
   }
+}
+
+function overError(name: string): TierbedError {
+  return new TierbedError(
+    'refused',
+    `${name} is not possible any more: the samples are measured, and all is put back`,
+    {
+      fix: 'Wait until the study is over: tierbed study list',
+    },
+  );
 }
 
 /** Whether one path is the other, or lies above it. */

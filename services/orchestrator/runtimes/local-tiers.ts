@@ -3,7 +3,7 @@ import { TierbedError } from '../../../base/errors.js';
 import { TIER_NAMES, type TierName, type TierSettings } from '../tiers.js';
 import { ChildNode } from './child-node.js';
 import { noTierControl } from './no-tier-control.js';
-import type { TierControl } from './runtime.js';
+import type { TierControl, TierState } from './runtime.js';
 
 /** A port that was a node's may be another's for a moment. */
 const START_ATTEMPTS = 5;
@@ -18,6 +18,7 @@ export class LocalTiers implements TierControl {
   readonly #onLost: (tier: TierName, reason: string) => void;
   /** Ends that were asked for. */
   readonly #killed = new WeakSet<ChildNode>();
+  readonly #paused = new WeakSet<ChildNode>();
   #closing = false;
 
   /** @param onLost is told of a node that ended without being asked to */
@@ -41,6 +42,11 @@ export class LocalTiers implements TierControl {
     void child.exited.then((reason) => {
       if (!this.#closing && !this.#killed.has(child)) this.#onLost(tier, reason);
     });
+  }
+
+  async state(tier: TierName): Promise<TierState> {
+    const child = this.#children[tier];
+    return this.#killed.has(child) ? 'stopped' : this.#paused.has(child) ? 'paused' : 'running';
   }
 
   async kill(tier: TierName): Promise<void> {
@@ -72,11 +78,15 @@ export class LocalTiers implements TierControl {
   }
 
   async pause(tier: TierName): Promise<void> {
-    this.#running(tier).signal('SIGSTOP');
+    const child = this.#running(tier);
+    child.signal('SIGSTOP');
+    this.#paused.add(child);
   }
 
   async resume(tier: TierName): Promise<void> {
-    this.#running(tier).signal('SIGCONT');
+    const child = this.#running(tier);
+    child.signal('SIGCONT');
+    this.#paused.delete(child);
   }
 
   #running(tier: TierName): ChildNode {

@@ -1,20 +1,12 @@
 import { TierbedError } from '../../../base/errors.js';
 import type { Progress } from '../../../base/progress.js';
 import { LINK_DRIVERS } from '../../link/index.js';
-import type { LinkName, OpenLinks, Route } from '../../link/types.js';
+import { routeName, TIER_ROUTES } from '../../link/routes.js';
+import type { OpenLinks, Route } from '../../link/types.js';
 import { TIER_NAMES, type TierName } from '../tiers.js';
 import { ChildNode } from './child-node.js';
 import { LocalTiers } from './local-tiers.js';
 import type { Runtime, Testbed, TestbedRequest } from './runtime.js';
-
-/** The links that a request crosses from one tier to another. */
-const ROUTES: readonly { from: TierName; to: TierName; via: readonly LinkName[] }[] = [
-  { from: 'mobile', to: 'edge', via: ['mobile-edge'] },
-  { from: 'mobile', to: 'cloud', via: ['mobile-edge', 'edge-cloud'] },
-  { from: 'edge', to: 'cloud', via: ['edge-cloud'] },
-];
-
-const routeName = (from: TierName, to: TierName): string => `${from}>${to}`;
 
 /** Nodes are child processes on loopback, links the in-process proxy: neither Docker nor root. */
 export const local: Runtime = {
@@ -69,7 +61,7 @@ async function startNodes(
 }
 
 function routesTo(nodes: ChildNodes): Route[] {
-  return ROUTES.map(({ from, to, via }) => ({ name: routeName(from, to), via, target: nodes[to].dataAddress }));
+  return TIER_ROUTES.map(({ from, to, via }) => ({ name: routeName(from, to), via, target: nodes[to].dataAddress }));
 }
 
 function testbed(tiers: LocalTiers, links: OpenLinks, lost: LostNode, close: () => Promise<void>): Testbed {

@@ -5,8 +5,16 @@ import type { TierControl } from './runtime.js';
 export function noTierControl(runtime: string): TierControl {
   const refuse = async (): Promise<never> => {
     throw new TierbedError('refused', `the ${runtime} runtime cannot limit, pause or kill a tier`, {
-      fix: 'Use --runtime docker.',
+      fix: 'Use the docker runtime: tierbed up, then tierbed run STUDY --runtime docker.',
     });
   };
-  return { limits: refuse, setLimits: refuse, kill: refuse, start: refuse, pause: refuse, resume: refuse };
+  return {
+    state: refuse,
+    limits: refuse,
+    setLimits: refuse,
+    kill: refuse,
+    start: refuse,
+    pause: refuse,
+    resume: refuse,
+  };
 }

@@ -33,8 +33,12 @@ export interface TierUsage {
   readonly memoryBytes: number;
 }
 
+/** Of a tier's node: `paused`, it stands still where it is. */
+export type TierState = 'running' | 'paused' | 'stopped';
+
 /** What can be done to tiers while they run. Each call resolves when it is so. */
 export interface TierControl {
+  state(tier: TierName): Promise<TierState>;
   limits(tier: TierName): Promise<TierLimits>;
   /** Absent where the runtime cannot tell. */
   usage?(tier: TierName): Promise<TierUsage>;

@@ -1,7 +1,7 @@
 import type { ErrorKind } from '../../../base/errors.js';
 import type { LinkFigure } from '../../link/judge.js';
 import type { Direction, JitterDistribution, LinkName, LinkSettings } from '../../link/types.js';
-import type { TierLimits } from '../runtimes/runtime.js';
+import type { TierLimits, TierState } from '../runtimes/runtime.js';
 import type { TierName } from '../tiers.js';
 import type { ActiveFault, KnownFault } from './fault-access.js';
 
@@ -133,14 +133,16 @@ export interface TierPatch {
   readonly running?: boolean;
 }
 
+/** As the runtime sees it, up to 5 s ago. */
 export interface TierUsage {
+  /** In the mean of the last seconds. */
   readonly cpus: number | null;
   readonly memoryMiB: number | null;
 }
 
 export interface TierView {
   readonly name: TierName;
-  readonly state: 'running' | 'paused' | 'stopped' | 'unknown';
+  readonly state: TierState;
   /** null where the runtime limits nothing. */
   readonly limits: TierLimits | null;
   /** null where it is not known. */

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { access, link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { access, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { TierbedError } from '../../../base/errors.js';
@@ -9,10 +9,15 @@ import { HttpError } from './errors.js';
 /** No single file of a study is larger. */
 export const MAX_FILE_BYTES = 16 * 1024 ** 3;
 
+/** From when somebody asks about a file, or sends it, until the study that it is for must be there. */
+const WANTED_FOR_MS = 3_600_000;
+
 /** Files by their content's sha256. Each is there whole or not at all. */
 export class BlobStore {
   readonly #folder: string;
   readonly #maxBytes: number;
+  /** When a file was asked about or sent for a study that is still to come. */
+  readonly #wantedMs = new Map<string, number>();
 
   private constructor(folder: string, maxBytes: number) {
     this.#folder = folder;
@@ -38,10 +43,13 @@ export class BlobStore {
     );
   }
 
-  /** Which of these are not here; each once. */
+  /** Which of these are not here; each once. Those that are stay for a while, whether or not a study uses them. */
   async missing(hashes: readonly string[]): Promise<string[]> {
     const missing: string[] = [];
-    for (const sha256 of new Set(hashes)) if (!(await this.has(sha256))) missing.push(sha256);
+    for (const sha256 of new Set(hashes)) {
+      if (await this.has(sha256)) this.#wantedMs.set(sha256, performance.now());
+      else missing.push(sha256);
+    }
     return missing;
   }
 
@@ -55,6 +63,7 @@ export class BlobStore {
   async put(sha256: string, content: Readable, announcedBytes?: number): Promise<{ readonly bytes: number }> {
     const path = this.#path(sha256);
     if (announcedBytes !== undefined && announcedBytes > this.#maxBytes) throw this.#tooLong(sha256);
+    this.#wantedMs.set(sha256, performance.now());
     const unfinished = join(this.#folder, 'unfinished', `${sha256}.${randomBytes(4).toString('hex')}`);
     try {
       const { bytes, hash } = await this.#write(unfinished, sha256, content);
@@ -105,5 +114,24 @@ export class BlobStore {
   /** Gives a stored file a name of its own: a hard link, so that it takes no room. */
   async linkTo(sha256: string, path: string): Promise<void> {
     await link(this.#path(sha256), path);
+    this.#wantedMs.delete(sha256);
+  }
+
+  /** Removes the files that no study uses: those without another name. @returns how many */
+  async removeUnused(nowMs = performance.now()): Promise<number> {
+    for (const [sha256, wantedMs] of this.#wantedMs) {
+      if (nowMs - wantedMs > WANTED_FOR_MS) this.#wantedMs.delete(sha256);
+    }
+    let removed = 0;
+    for (const part of (await readdir(this.#folder)).filter((name) => /^[0-9a-f]{2}$/.test(name))) {
+      for (const sha256 of await readdir(join(this.#folder, part))) {
+        const path = join(this.#folder, part, sha256);
+        const used = (await stat(path)).nlink > 1;
+        if (used || this.#wantedMs.has(sha256)) continue;
+        await rm(path, { force: true });
+        removed++;
+      }
+    }
+    return removed;
   }
 }

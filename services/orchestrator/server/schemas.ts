@@ -154,7 +154,7 @@ export const tierPatch = {
 
 export const tierView = whole({
   name: { enum: TIER_NAMES },
-  state: { enum: ['running', 'paused', 'stopped', 'unknown'] },
+  state: { enum: ['running', 'paused', 'stopped'] },
   limits: nullable(whole({ cpus: { type: 'number' }, memoryMiB: { type: 'number' } })),
   usage: nullable(whole({ cpus: orNull('number'), memoryMiB: orNull('number') })),
   control: orNull('string'),

@@ -1,9 +1,8 @@
-import { appendFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import type { OrchestratorMetrics } from '../metrics.js';
-import { RESULT_FILES } from '../results-folder.js';
 import { runStudy } from '../run.js';
 import { loadStudy } from '../study.js';
 import type { ApiError, NewStudy, SampleCount, StudyEvents, StudyState, StudyView } from './api.js';
@@ -68,6 +67,7 @@ export class Studies {
       studies.#records.set(record.id, record);
       if (record.state === 'running') await studies.#takeUpAgain(record);
     }
+    await options.blobs.removeUnused();
     studies.#next();
     return studies;
   }
@@ -80,7 +80,7 @@ export class Studies {
       return;
     }
     const message = `the orchestrator ended ${record.fruitlessStarts} times while it ran this study, with no sample more`;
-    const fix = `See why in the log (tierbed logs orchestrator), then: tierbed study resume ${record.id}`;
+    const fix = `See why in the log (tierbed logs orchestrator, or what tierbed serve printed), then: tierbed study resume ${record.id}`;
     const error: ApiError = { kind: 'internal', message, fix };
     await this.#save({ ...record, state: 'failed', samples, error, finishedAt: new Date().toISOString() });
   }
@@ -176,6 +176,25 @@ export class Studies {
     return this.get(id);
   }
 
+  /**
+   * Removes a study with its results, and the uploads that no other study uses.
+   *
+   * @throws TierbedError `missing`; `refused` while it runs
+   */
+  async remove(id: string): Promise<void> {
+    this.#record(id);
+    if (this.#current?.id === id) {
+      throw new TierbedError('refused', `the study ${id} is running`, {
+        fix: `Stop it first: tierbed study stop ${id}`,
+      });
+    }
+    // First of all it is not to be started any more.
+    this.#records.delete(id);
+    this.#logs.delete(id);
+    await this.#store.remove(id);
+    await this.#blobs.removeUnused();
+  }
+
   /** The folder of a study's results. @throws TierbedError `missing` */
   results(id: string): string {
     return this.#store.results(this.#record(id).id);
@@ -195,14 +214,11 @@ export class Studies {
     return log;
   }
 
-  /** Puts a change of the testbed by hand on record in the results of the study that runs. */
-  async recordChange(change: Readonly<Record<string, unknown>>): Promise<void> {
-    const current = this.#current;
-    if (!current) return;
-    const entry = { time: new Date().toISOString(), samplesRecorded: current.samples?.recorded ?? 0, ...change };
-    this.#publish(current.id, 'log', { time: entry.time, text: `changed by hand: ${JSON.stringify(change)}` });
-    if (!(await holdsPlan(this.#store.results(current.id)))) return;
-    await appendFile(join(this.#store.results(current.id), RESULT_FILES.changes), `${JSON.stringify(entry)}\n`);
+  /** Tells those who follow the study that runs of a change by hand; its results have it in events.json. */
+  tellChange(change: Readonly<Record<string, unknown>>): void {
+    if (!this.#current) return;
+    const text = `changed by hand: ${JSON.stringify(change)}`;
+    this.#publish(this.#current.id, 'log', { time: new Date().toISOString(), text });
   }
 
   /** Ends the running study so that the next process goes on with it. */

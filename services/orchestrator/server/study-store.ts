@@ -88,8 +88,14 @@ export class StudyStore {
     }
   }
 
+  /** Removes a study's folder. If that is interrupted `load` goes on with it, because the record goes first. */
   async remove(id: string): Promise<void> {
-    await rm(join(this.#folder, id), { recursive: true, force: true });
+    const removing = this.#writing.then(async () => {
+      await rm(join(this.#folder, id, RECORD), { force: true });
+      await rm(join(this.#folder, id), { recursive: true, force: true });
+    });
+    this.#writing = removing.catch(() => {});
+    return removing;
   }
 }
 

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { version } from '../../../base/paths.js';
 import { ApiClient } from '../../../services/api-client/client.js';
+import { composeEnv } from '../../../services/api-client/compose-env.js';
 import { apiUrl, connectApi } from '../../../services/api-client/connect.js';
 
 async function answering(t: TestContext, listener: RequestListener): Promise<string> {
@@ -35,8 +36,16 @@ function environment(t: TestContext, values: Record<string, string | undefined>)
   });
 }
 
-test('the address is what is given, then the environment, then this machine', () => {
-  assert.equal(apiUrl({}, {}), 'http://127.0.0.1:7070');
+test('the address is what is given, then the environment, then Compose, then this machine', (t) => {
+  const none = () => ({});
+  assert.equal(apiUrl({}, {}, none), 'http://127.0.0.1:7070');
+  const folder = mkdtempSync(join(tmpdir(), 'tierbed-env-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  assert.deepEqual(composeEnv(folder), {}, 'without the file');
+  writeFileSync(join(folder, '.env'), '# mine\nTIERBED_API_PORT="7272"\n');
+  const ofCompose = () => composeEnv(folder);
+  assert.equal(apiUrl({}, {}, ofCompose), 'http://127.0.0.1:7272');
+  assert.equal(apiUrl({}, { TIERBED_API_PORT: '7171' }, ofCompose), 'http://127.0.0.1:7171');
   assert.equal(apiUrl({}, { TIERBED_API_PORT: '7171' }), 'http://127.0.0.1:7171');
   assert.equal(apiUrl({}, { TIERBED_API: 'http://lab:1/', TIERBED_API_PORT: '7171' }), 'http://lab:1');
   assert.equal(apiUrl({ api: 'https://x.example' }, { TIERBED_API: 'http://lab:1' }), 'https://x.example');

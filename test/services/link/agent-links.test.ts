@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
+import { kernelFacts } from '../../../base/kernel.js';
 import { agentHandlers } from '../../../services/link/agent/handlers.js';
 import { type AgentTier, agentPlan } from '../../../services/link/agent/plan.js';
 import { Probes } from '../../../services/link/agent/probes.js';
@@ -37,7 +38,15 @@ class FakeAgent {
       segmentsAtOnce: async () => {},
     });
     this.#probes = new Probes(plan);
-    const context = { plan, names, shaping, notes: [], relaying: undefined, metricsAddress: '', log: undefined };
+    const context = {
+      plan,
+      names,
+      shaping,
+      notes: [`${this.tier} is not real`],
+      relaying: undefined,
+      metricsAddress: '',
+      log: undefined,
+    };
     const choice = { name: this.driver.name, driver: this.driver, why: 'it is a test' };
     const handlers = agentHandlers({ ...context, choice, probes: this.#probes, bootId: randomUUID() });
     this.server = await startRpcServer({ host: '127.0.0.1', port, services: [linkAgentService(handlers)] });
@@ -80,6 +89,13 @@ test('all agents are set, read back, changed, and left shut or as they are to st
     'edge>cloud': 'cloud:8001',
   });
   assert.deepEqual(await open.inForce(), links);
+  const { kernel, congestionControl } = await kernelFacts();
+  assert.match(kernel, /^\w+ \d/);
+  const seen = { driver: 'fake', why: 'it is a test', kernel, congestionControl };
+  assert.deepEqual(
+    await open.shapers?.(),
+    TIERS.map((tier) => ({ tier, ...seen, notes: [`${tier} is not real`] })),
+  );
   assert.deepEqual(
     await open.stats(),
     new Map([

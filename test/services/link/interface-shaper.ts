@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TierbedError } from '../../../base/errors.js';
 import { nfqueueDriver } from '../../../services/link/drivers/nfqueue.js';
 import type { OpenInterface } from '../../../services/link/interface-driver.js';
-import { readOffloads, setOffloads } from '../../../services/link/offloads.js';
 import type { DirectionSettings } from '../../../services/link/types.js';
 
 const PORT = 9100;
@@ -31,8 +30,6 @@ const calls: Readonly<Record<string, (name: string, ...args: never[]) => unknown
   set: (name, settings: DirectionSettings, blocked?: boolean) => opened(name).set(settings, blocked),
   stats: (name) => opened(name).stats(),
   close: (name) => opened(name).close(),
-  readOffloads: (name) => readOffloads(name),
-  setOffloads: (name, wanted: object) => setOffloads(name, wanted),
   /** Notes what `send` sends from the other side of the cable. */
   receive: async (_name) => {
     const socket = createSocket('udp4', (data) => {

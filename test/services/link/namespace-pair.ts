@@ -2,7 +2,8 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type ErrorKind, TierbedError } from '../../../base/errors.js';
-import type { WorkerAnswer, WorkerCalls, WorkerRequest } from './namespace-worker.js';
+import type { WorkerAnswer } from '../../../services/link/worker-call.js';
+import type { WorkerCalls, WorkerRequest } from './namespace-worker.js';
 
 const WORKER = fileURLToPath(new URL('./namespace-worker.js', import.meta.url));
 

@@ -4,10 +4,10 @@ import { createHash } from 'node:crypto';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { messageOf, TierbedError } from '../../../base/errors.js';
 import { nowMs } from '../../../services/link/clock.js';
 import type { InterfaceDriver, InterfaceStats, OpenInterface } from '../../../services/link/interface-driver.js';
 import type { DirectionSettings } from '../../../services/link/types.js';
+import { answerCall, type WorkerCall } from '../../../services/link/worker-call.js';
 
 /** How packets are to be sent: some at once, then a pause. */
 export interface Packets {
@@ -26,22 +26,7 @@ export interface Arrival {
   readonly atMs: number;
 }
 
-export interface WorkerRequest {
-  readonly id: number;
-  readonly method: keyof WorkerCalls;
-  readonly args: readonly unknown[];
-}
-
-export type WorkerAnswer =
-  | { readonly id: number; readonly ok: true; readonly result: unknown }
-  | {
-      readonly id: number;
-      readonly ok: false;
-      readonly kind: string;
-      readonly message: string;
-      readonly fix: string | undefined;
-    };
-
+export type WorkerRequest = WorkerCall<keyof WorkerCalls>;
 export type WorkerCalls = typeof calls;
 
 let driver: InterfaceDriver | undefined;
@@ -206,20 +191,6 @@ function opened(): OpenInterface {
 }
 
 process.on('disconnect', () => process.exit(0));
-process.on('message', async ({ id, method, args }: WorkerRequest) => {
-  let answer: WorkerAnswer;
-  try {
-    const result = await (calls[method] as (...args: readonly unknown[]) => unknown)(...args);
-    answer = { id, ok: true, result };
-  } catch (error) {
-    const known = error instanceof TierbedError;
-    answer = {
-      id,
-      ok: false,
-      kind: known ? error.kind : 'internal',
-      message: messageOf(error),
-      fix: known ? error.fix : undefined,
-    };
-  }
-  process.send?.(answer);
+process.on('message', async (request: WorkerRequest) => {
+  process.send?.(await answerCall(calls, request));
 });

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SampleRow } from '../../../analysis/columns.js';
 import { readSamples } from '../../../analysis/samples-csv.js';
 import type { Summary } from '../../../analysis/summary.js';
@@ -11,9 +12,10 @@ import { silent } from '../../../base/progress.js';
 import type { EventsFile } from '../../../services/orchestrator/event-log.js';
 import type { FaultSpec } from '../../../services/orchestrator/faults/index.js';
 import { loadStudy } from '../../../services/orchestrator/index.js';
-import { type RunObserver, runStudy } from '../../../services/orchestrator/run.js';
+import { runStudy } from '../../../services/orchestrator/run.js';
+import type { RunObserver } from '../../../services/orchestrator/run-observer.js';
 import { local } from '../../../services/orchestrator/runtimes/local.js';
-import type { Runtime } from '../../../services/orchestrator/runtimes/runtime.js';
+import type { Runtime, Testbed } from '../../../services/orchestrator/runtimes/runtime.js';
 import { sumOfPartsNs } from '../../analysis/rows.js';
 import { TINY_RECIPES, writeTinyStudy } from './tiny-study.js';
 
@@ -267,6 +269,89 @@ test('faults that a user starts count too, and so does a link that is set from o
   assert.equal(link?.name, 'mobile-edge changed');
   assert.ok((link?.samples ?? 0) > 0 && (link?.impossible ?? 0) === 0);
 });
+
+test('a node that somebody kills and starts is no lost testbed, and its samples are not normal', { skip }, async () => {
+  const done: Promise<unknown>[] = [];
+  const observer: RunObserver = {
+    opened({ tiers }) {
+      const killAndStart = async (): Promise<void> => {
+        await tiers.kill('edge');
+        assert.equal(await tiers.state('edge'), 'stopped');
+        await sleep(700);
+        await tiers.start('edge');
+      };
+      observer.recorded = (_row, n) => {
+        if (n === 10) done.push(killAndStart());
+      };
+    },
+  };
+  const policy = { policy: 'fail', hopDeadlineMs: 20_000 };
+  const run = await ran({ rounds: 90, onHopFailure: policy }, { observer });
+  await Promise.all(done);
+  assertWhole(run);
+  const [killed] = run.summary.faults;
+  assert.deepEqual([killed?.name, run.summary.faults.length], ['edge killed', 1]);
+  assert.ok((killed?.lastedS ?? 0) >= 0.7 && (killed?.failed ?? 0) > 0);
+  assert.equal(run.rows.at(-1)?.fault, '');
+  const [event] = run.events.events;
+  assert.deepEqual([event?.kind, event?.by], ['tier', 'hand']);
+});
+
+test('what somebody left changed is put back when the samples are measured', { skip }, async () => {
+  let seen: Testbed | undefined;
+  const done: Promise<unknown>[] = [];
+  const late: Promise<unknown>[] = [];
+  const observer: RunObserver = {
+    opened(testbed, faults) {
+      seen = testbed;
+      observer.recorded = (_row, n) => {
+        if (n === 10) done.push(testbed.tiers.pause('cloud'), faults.start(CLOCK));
+      };
+      observer.proved = () => {
+        if (done.length === 0) return;
+        late.push(testbed.tiers.pause('edge'), testbed.links.set(SLOW), faults.start(CLOCK));
+        for (const change of late) change.catch(() => {});
+      };
+    },
+  };
+  const run = await ran({ rounds: 20 }, { observer });
+  await Promise.all(done);
+  assert.ok(seen);
+  assertWhole(run);
+  assert.deepEqual(run.summary.faults.map(({ name }) => name).sort(), ['clock-step mobile', 'cloud paused']);
+  for (const { toUnixMs, fromUnixMs, by } of run.events.events) {
+    assert.ok((toUnixMs ?? 0) > fromUnixMs, 'it was undone');
+    assert.equal(by, 'hand');
+  }
+  // What comes when the links are proven again is not of the study any more.
+  assert.equal(late.length, 3);
+  for (const change of late) await assert.rejects(change, { kind: 'refused', message: /any more/ });
+});
+
+test('measuring the links meanwhile marks the samples that it disturbs', { skip }, async () => {
+  const done: Promise<unknown>[] = [];
+  const observer: RunObserver = {
+    opened({ links }) {
+      observer.recorded = (_row, n) => {
+        if (n !== 10) return;
+        const measure = async (): Promise<void> => {
+          const probe = await links.probe(['mobile-edge']);
+          await sleep(200);
+          await probe.close();
+        };
+        done.push(measure());
+      };
+    },
+  };
+  const run = await ran({ rounds: 30 }, { observer });
+  await Promise.all(done);
+  assertWhole(run);
+  const [measured] = run.summary.faults;
+  assert.equal(measured?.name, 'mobile-edge measured');
+  assert.ok((measured?.samples ?? 0) > 0 && run.rows.at(-1)?.fault === '');
+});
+
+const CLOCK: FaultSpec = { fault: 'clock-step', options: { tier: 'mobile', ms: 0.01 } };
 
 const SLOW = {
   name: 'mobile-edge' as const,

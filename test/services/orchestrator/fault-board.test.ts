@@ -84,7 +84,7 @@ test('faults on one link compose, and each is undone without the others', async 
   const { board: b, notes, links } = board();
   const down = await b.start({ fault: 'link-down', options: { link: 'mobile-edge' } });
   const loss = await b.start({ fault: 'loss-burst', options: { link: 'mobile-edge', direction: 'up', lossPct: 50 } });
-  await links.change('mobile-edge', (link) => ({ ...link, down: { ...link.down, lossPct: 1 } }), 'changed');
+  await links.change('mobile-edge', (link) => ({ ...link, down: { ...link.down, lossPct: 1 } }), 'changed', 'hand');
   await b.stop(down.id);
   await b.stop(loss.id);
   await links.restore();
@@ -102,7 +102,7 @@ test('faults on one link compose, and each is undone without the others', async 
 test('two faults that need the same are not in force together, and the reason is given', async () => {
   const { board: b, notes } = board();
   const pause = await b.start({ fault: 'node-pause', options: { tier: 'edge' } });
-  const refused = { kind: 'refused', message: /clock-step edge cannot .* node-pause edge/, fix: /Stop f1/ };
+  const refused = { kind: 'refused', message: /clock-step edge is not possible while node-pause edge/, fix: /Stop f1/ };
   await assert.rejects(b.start({ fault: 'clock-step', options: { tier: 'edge', ms: 5 } }), refused);
   await b.start({ fault: 'clock-step', options: { tier: 'cloud', ms: 5 } });
   await b.start({ fault: 'slow-reader', options: { tier: 'cloud', pauseMs: 5 } });
@@ -136,6 +136,31 @@ test('a fault that cannot be started leaves nothing', async () => {
   await sleep(2);
   assert.equal(log.during(Date.now(), Date.now()), '');
   await b.start({ fault: 'node-pause', options: { tier: 'edge' } });
+});
+
+test('what somebody holds is in the way of faults, and faults in the way of it', async () => {
+  const { board: b } = board();
+  const release = b.hold('edge paused', ['tier/edge'], 'Resume it.');
+  b.hold('edge changed', ['tier/edge/cpu'], 'Set it back.')();
+  const kill = { fault: 'node-kill', options: { tier: 'edge' } };
+  await assert.rejects(b.start(kill), { kind: 'refused', message: /while edge paused is in force/, fix: 'Resume it.' });
+  release();
+  const { id } = await b.start(kill);
+  assert.throws(() => b.hold('edge changed', ['tier/edge/cpu'], ''), { kind: 'refused', fix: `Stop ${id} first.` });
+  await b.stopAll(true);
+  assert.throws(() => b.hold('edge changed', ['tier/edge/cpu'], ''), {
+    kind: 'refused',
+    message: /not possible any more/,
+  });
+});
+
+test('a fault that is being started when all is ended is undone too', async () => {
+  const { board: b, notes } = board();
+  const starting = b.start({ fault: 'node-kill', options: { tier: 'edge' } });
+  await b.stopAll(true);
+  await starting;
+  assert.deepEqual([b.active(), notes], [[], ['kill edge', 'start edge', 'deploy edge']]);
+  await assert.rejects(b.start({ fault: 'node-pause', options: { tier: 'edge' } }), { kind: 'refused' });
 });
 
 test('a fault ends by itself when its time is over, and what cannot be undone is told', async () => {

@@ -43,6 +43,16 @@ test('a study takes with it what it names, and of a folder only what is read of 
   }
 });
 
+test('a scale that is given beside the study goes with it', async (t) => {
+  const path = await writeTinyStudy(await temporary(t), { scale: 0.5 });
+  const text = await readFile(path, 'utf8');
+  const packed = await packStudy(await loadStudy(path, { scale: 0.25 }), text, context);
+  assert.deepEqual({ ...parse(packed.text), scale: 0.5 }, parse(text));
+  assert.equal(parseStudy(packed.text, 'elsewhere.yaml').study.scale, 0.25);
+  const own = await packStudy(await loadStudy(path), text, context);
+  assert.equal(own.text, text);
+});
+
 test('paths that lead out of the folder, or depend on the environment, are replaced', async (t) => {
   const folder = await temporary(t);
   const path = await writeTinyStudy(join(folder, 'study'));

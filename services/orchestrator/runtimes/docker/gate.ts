@@ -20,12 +20,17 @@ export interface ServiceState {
   readonly limits: HostLimits;
 }
 
-/** What CFS did to a container since it started. */
-export interface ThrottleCounts {
-  readonly periods: number;
-  readonly throttledPeriods: number;
-  /** Summed over cores. */
-  readonly throttledMs: number;
+/** What a container used since it started, and what CFS did to it. */
+export interface ServiceUsage {
+  readonly cpuSeconds: number;
+  /** What counts against its limit, pages of files too. */
+  readonly memoryBytes: number;
+  readonly throttling: {
+    readonly periods: number;
+    readonly throttledPeriods: number;
+    /** Summed over cores. */
+    readonly throttledMs: number;
+  };
 }
 
 /** What the orchestrator may do to the testbed's containers, by their Compose service. All throw TierbedError. */
@@ -35,7 +40,8 @@ export interface Gate {
   /** @throws TierbedError `missing` when the service has no container */
   inspect(service: string): Promise<ServiceState>;
   update(service: string, limits: HostLimits): Promise<void>;
-  throttling(service: string): Promise<ThrottleCounts>;
+  /** @throws TierbedError `refused` when it does not run: nothing is counted then */
+  usage(service: string): Promise<ServiceUsage>;
   kill(service: string): Promise<void>;
   start(service: string): Promise<void>;
   restart(service: string): Promise<void>;
@@ -113,11 +119,17 @@ export function openGate(url: string): Gate {
     },
     inspect,
     update: (service, limits) => act('limit', service, (container) => container.update(limits)),
-    throttling: (service) =>
+    usage: (service) =>
       withContainer('read the statistics of', service, async (container) => {
-        const { cpu_stats } = await container.stats({ stream: false });
-        const { periods = 0, throttled_periods = 0, throttled_time = 0 } = cpu_stats.throttling_data ?? {};
-        return { periods, throttledPeriods: throttled_periods, throttledMs: throttled_time / 1e6 };
+        // Once: else the engine reads, waits for a second and reads again.
+        const { cpu_stats: cpu, memory_stats: memory } = await container.stats({ stream: false, 'one-shot': true });
+        if (memory.usage === undefined) throw new TierbedError('refused', `${service} does not run`);
+        const { periods = 0, throttled_periods = 0, throttled_time = 0 } = cpu.throttling_data ?? {};
+        return {
+          cpuSeconds: cpu.cpu_usage.total_usage / 1e9,
+          memoryBytes: memory.usage,
+          throttling: { periods, throttledPeriods: throttled_periods, throttledMs: throttled_time / 1e6 },
+        };
       }),
     kill: (service) => act('kill', service, (container) => container.kill({ signal: 'SIGKILL' })),
     start: (service) => act('start', service, (container) => container.start().catch(ignoreNotModified)),

@@ -1,3 +1,4 @@
+import { overriding } from '../../../../base/overriding.js';
 import type { LinkName, LinkSettings, OpenLinks } from '../../../link/types.js';
 
 /** Open links, and what they were last set to. */
@@ -13,13 +14,5 @@ export function rememberLinks(open: OpenLinks, settings: readonly LinkSettings[]
     await open.set(link);
     known.set(link.name, link);
   };
-  // Whatever else open links can do is passed on as it is.
-  const links = new Proxy(open, {
-    get: (_, key) => {
-      if (key === 'set') return set;
-      const value: unknown = Reflect.get(open, key);
-      return typeof value === 'function' ? value.bind(open) : value;
-    },
-  });
-  return { links, settings: () => [...known.values()] };
+  return { links: overriding(open, { set }), settings: () => [...known.values()] };
 }

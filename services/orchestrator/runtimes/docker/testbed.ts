@@ -1,5 +1,6 @@
 import { messageOf, TierbedError } from '../../../../base/errors.js';
 import type { Progress } from '../../../../base/progress.js';
+import { routeName } from '../../../link/routes.js';
 import type { LinkSettings, OpenLinks } from '../../../link/types.js';
 import type { NodeEnvironment } from '../../../node/environment.js';
 import { TIER_NAMES, type TierName, type TierSet } from '../../tiers.js';
@@ -11,6 +12,7 @@ import type {
   TestbedRequest,
   TierControl,
   TierLimits,
+  TierState,
 } from '../runtime.js';
 import type { TestbedAddresses } from './addresses.js';
 import { capacityNotes, type HostCapacity, tierProblem } from './capacity.js';
@@ -164,7 +166,7 @@ export class DockerTestbed implements Testbed {
   }
 
   route(from: TierName, to: TierName): string {
-    const name = `${from}>${to}`;
+    const name = routeName(from, to);
     const address = this.links.addresses.get(name) ?? this.#parts.addresses.data.get(name);
     if (address === undefined) throw new TierbedError('internal', `there is no route ${name}`);
     return address;
@@ -228,10 +230,10 @@ export class DockerTestbed implements Testbed {
     const { gate } = this.#parts;
     const describe = async (tier: TierName): Promise<Readonly<Record<string, unknown>>> => {
       try {
-        const [state, agent, throttling, { environmentJson }] = await Promise.all([
+        const [state, agent, { throttling }, { environmentJson }] = await Promise.all([
           gate.inspect(tier),
           gate.inspect(agentOf(tier)),
-          gate.throttling(tier),
+          gate.usage(tier),
           this.#nodes[tier].client.describe({ deadlineMs: Date.now() + DESCRIBE_WITHIN_MS }),
         ]);
         const seen = JSON.parse(environmentJson || '{}') as Partial<NodeEnvironment>;
@@ -304,7 +306,12 @@ export class DockerTestbed implements Testbed {
       });
     };
     return {
+      state: async (tier) => stateOf((await gate.inspect(tier)).status),
       limits: inForce,
+      usage: async (tier) => {
+        const { cpuSeconds, memoryBytes, throttling } = await gate.usage(tier);
+        return { cpuSeconds, memoryBytes, throttledSeconds: throttling.throttledMs / 1000 };
+      },
       setLimits: async (tier, change) => {
         const wanted = { ...this.#limitsOf(tier), ...definedOf(change) };
         const asked = { ...this.#asked, [tier]: { ...this.#asked[tier], ...wanted } };
@@ -318,7 +325,13 @@ export class DockerTestbed implements Testbed {
       kill: async (tier) => {
         this.#downOnPurpose.add(tier);
         this.#watch.drop(tier);
-        await gate.kill(tier);
+        try {
+          await gate.kill(tier);
+        } catch (error) {
+          this.#downOnPurpose.delete(tier);
+          this.#watch.set(tier, addresses.nodes[tier]);
+          throw error;
+        }
       },
       start: async (tier) => {
         if (!this.#downOnPurpose.has(tier) && (await gate.inspect(tier)).status === 'running') return;
@@ -439,6 +452,10 @@ function difference(before: ServiceState, now: ServiceState | undefined): string
   }
   if (now.id !== before.id || now.startedAt !== before.startedAt) return 'it was restarted';
   return undefined;
+}
+
+function stateOf(status: ServiceState['status']): TierState {
+  return status === 'running' || status === 'paused' ? status : 'stopped';
 }
 
 function definedOf(change: Partial<TierLimits>): Partial<TierLimits> {

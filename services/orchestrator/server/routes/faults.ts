@@ -28,7 +28,7 @@ export function faultRoutes(app: FastifyInstance, { access, studies, closing }: 
       const { fault: name, forS, ...options } = body;
       const board = await access.board(closing);
       const fault = await board.start({ fault: name, options, ...(forS !== undefined && { forS }) });
-      await studies.recordChange({ fault: body, id: fault.id });
+      studies.tellChange({ fault: body, id: fault.id });
       return reply.code(201).send(fault);
     },
   );
@@ -44,7 +44,7 @@ export function faultRoutes(app: FastifyInstance, { access, studies, closing }: 
     },
     async ({ params }, reply) => {
       await (await access.board(closing)).stop(params.id);
-      await studies.recordChange({ faultUndone: params.id });
+      studies.tellChange({ faultUndone: params.id });
       return reply.code(204).send();
     },
   );

@@ -36,7 +36,7 @@ export function linkRoutes(app: FastifyInstance, { access, studies, closing }: S
         if (!before) throw new TierbedError('missing', `the testbed has no link '${params.name}'`);
         const link = patchLink(before, body);
         await access.setLink(testbed, link);
-        await studies.recordChange({ link: params.name, before, after: link });
+        studies.tellChange({ link: params.name, before, after: link });
         return link;
       }),
   );
@@ -71,7 +71,7 @@ export function linkRoutes(app: FastifyInstance, { access, studies, closing }: S
             fix: `Bring it up: tierbed link up ${blocked.name}`,
           });
         }
-        if (running) await studies.recordChange({ verify: chosen.map(({ name }) => name) });
+        if (running) studies.tellChange({ verify: chosen.map(({ name }) => name) });
         const { ms, percent } = access.runtime.linkTolerance;
         const report = await verifyLinks(testbed.links, chosen, { toleranceMs: ms, tolerancePct: percent });
         access.linksProved(report);

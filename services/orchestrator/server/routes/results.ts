@@ -13,7 +13,6 @@ const NAMES: readonly string[] = Object.values(RESULT_FILES);
 
 const TYPES: Readonly<Record<string, string>> = {
   '.json': 'application/json; charset=utf-8',
-  '.jsonl': 'application/jsonl; charset=utf-8',
   '.yaml': 'application/yaml; charset=utf-8',
   '.csv': 'text/csv; charset=utf-8',
   '.parquet': 'application/vnd.apache.parquet',
@@ -61,7 +60,7 @@ export function resultRoutes(app: FastifyInstance, { studies }: ServerContext): 
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW;
       const handle = await open(join(studies.results(id), file), flags).catch((cause: unknown) => {
         throw new TierbedError('missing', `the study ${id} has no ${file}`, {
-          fix: `See what there is: tierbed study show ${id}`,
+          fix: `Get what there is: tierbed study results ${id}`,
           cause,
         });
       });

@@ -14,7 +14,7 @@ interface ById {
   Params: { id: string };
 }
 
-/** Starts, lists, stops and resumes studies, and tells what happens to them. */
+/** Starts, lists, stops, resumes and removes studies, and tells what happens to them. */
 export function studyRoutes(app: FastifyInstance, { studies, heartbeatMs, closing }: ServerContext): void {
   const tag = 'studies';
   app.post<{ Body: NewStudy }>(
@@ -50,6 +50,21 @@ export function studyRoutes(app: FastifyInstance, { studies, heartbeatMs, closin
     '/v1/studies/:id/resume',
     { schema: routeSchema({ tag, summary: resume, params: idParams, answers: { 200: studyView } }) },
     async ({ params }) => studies.resume(params.id),
+  );
+  app.delete<ById>(
+    '/v1/studies/:id',
+    {
+      schema: routeSchema({
+        tag,
+        summary: 'Remove a study with its results',
+        params: idParams,
+        answers: { 204: { type: 'null', description: 'it is removed' } },
+      }),
+    },
+    async ({ params }, reply) => {
+      await studies.remove(params.id);
+      return reply.code(204).send();
+    },
   );
   app.get<ById>(
     '/v1/studies/:id/events',

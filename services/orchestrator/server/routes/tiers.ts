@@ -7,27 +7,28 @@ import type { ServerContext } from '../context.js';
 import { routeSchema } from '../route-schema.js';
 import { tierParams, tierPatch, tierView, whole } from '../schemas.js';
 
+const MIB = 2 ** 20;
+
 /** Shows and changes the tiers of the testbed. */
-export function tierRoutes(app: FastifyInstance, { access, studies, closing }: ServerContext): void {
+export function tierRoutes(app: FastifyInstance, { access, studies, metrics, closing }: ServerContext): void {
   const tag = 'tiers';
-  /** What was paused or ended through here, for runtimes that cannot tell. */
-  const states = new WeakMap<Testbed, Map<TierName, TierView['state']>>();
-  const remember = (testbed: Testbed, tier: TierName, state: TierView['state']): void => {
-    states.set(testbed, (states.get(testbed) ?? new Map()).set(tier, state));
-  };
   const view = async (testbed: Testbed, name: TierName): Promise<TierView> => {
-    const limits = await testbed.tiers.limits(name).catch((error: unknown) => {
-      if (error instanceof TierbedError && error.kind === 'refused') return null;
-      throw error;
-    });
-    const lost = testbed.lost()?.tier === name;
-    const control = testbed.nodes[name].client.channel.address;
+    const { tiers, nodes } = testbed;
+    const [limits, state] = await Promise.all([
+      tiers.limits(name).catch((error: unknown) => {
+        if (error instanceof TierbedError && error.kind === 'refused') return null;
+        throw error;
+      }),
+      tiers.state(name),
+    ]);
+    metrics.watchTiers(tiers);
+    const figures = (await metrics.tiers.known()).get(name);
     return {
       name,
-      state: states.get(testbed)?.get(name) ?? (lost ? 'stopped' : 'running'),
+      state: testbed.lost()?.tier === name ? 'stopped' : state,
       limits,
-      usage: null,
-      control,
+      usage: figures?.usage ? { cpus: figures.cpus ?? null, memoryMiB: figures.usage.memoryBytes / MIB } : null,
+      control: nodes[name].client.channel.address,
     };
   };
 
@@ -68,10 +69,7 @@ export function tierRoutes(app: FastifyInstance, { access, studies, closing }: S
         if (Object.keys(limits).length > 0) await tiers.setLimits(name, limits);
         if (body.paused !== undefined) await (body.paused ? tiers.pause(name) : tiers.resume(name));
         if (body.running === false) await tiers.kill(name);
-        if (body.running === false) remember(testbed, name, 'stopped');
-        else if (body.paused !== undefined) remember(testbed, name, body.paused ? 'paused' : 'running');
-        else if (body.running === true) remember(testbed, name, 'running');
-        await studies.recordChange({ tier: name, change: body });
+        studies.tellChange({ tier: name, change: body });
         return view(testbed, name);
       }),
   );

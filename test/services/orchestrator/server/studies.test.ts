@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -100,12 +100,13 @@ test('studies run in order, can be stopped and resumed, and give their results',
   assert.equal(csv.body, readFileSync(join(resultsFolder, 'samples.csv'), 'utf8'));
 
   writeFileSync(join(resultsFolder, 'secret.json'), '{}');
-  symlinkSync('/etc/passwd', join(resultsFolder, 'changes.jsonl'));
+  rmSync(join(resultsFolder, 'events.json'));
+  symlinkSync('/etc/passwd', join(resultsFolder, 'events.json'));
   for (const [file, status] of [
     ['secret.json', 400],
     ['..%2f..%2fstudy.json', 400],
     ['.lock', 400],
-    ['changes.jsonl', 404],
+    ['events.json', 404],
   ] as const) {
     assert.equal((await harness.call('GET', `/v1/studies/${first.id}/results/${file}`)).status, status, file);
   }
@@ -200,6 +201,34 @@ test('a study goes on after its server was closed, from the beginning too', asyn
     samplesOf(csv.body),
     Array.from({ length: 2 * PLANNED }, (_, i) => i + 1),
   );
+});
+
+test('a study is removed with its results, and the uploads that no other one uses', async (t) => {
+  const stateFolder = join(work, 'removing');
+  const first = await Harness.start(t, { stateFolder });
+  const uploads = (): number =>
+    readdirSync(join(stateFolder, 'files'), { recursive: true, encoding: 'utf8' }).filter((name) => name.length > 64)
+      .length;
+  const whole = await first.submit(await writeTinyStudy(join(work, 'removed'), {}, 3));
+  const less = await first.submit(await writeTinyStudy(join(work, 'stays'), {}, 2));
+  await first.until(whole.id, 'a sample', ({ samples }) => (samples?.recorded ?? 0) > 0);
+  const running = await first.call('DELETE', `/v1/studies/${whole.id}`);
+  assert.deepEqual([running.status, running.body.error.fix], [409, `Stop it first: tierbed study stop ${whole.id}`]);
+  for (const { id } of [less, whole]) await first.call('POST', `/v1/studies/${id}/stop`);
+  assert.equal((await first.call('DELETE', `/v1/studies/${whole.id}`)).status, 204);
+  for (const method of ['GET', 'DELETE'])
+    assert.equal((await first.call(method, `/v1/studies/${whole.id}`)).status, 404);
+  assert.deepEqual(readdirSync(join(stateFolder, 'studies')), [less.id]);
+  // The model and two pictures are the other's too; its labels are its own.
+  assert.equal(uploads(), 4);
+  const asked = sha256('for a study that is still to come');
+  await first.call('PUT', `/v1/files/${asked}`, 'for a study that is still to come');
+  assert.equal((await first.call('DELETE', `/v1/studies/${less.id}`)).status, 204);
+  assert.deepEqual((await first.call('GET', '/v1/studies')).body, { studies: [] });
+  assert.equal(uploads(), 1, 'what was just sent stays');
+  await first.server.close();
+  await Harness.start(t, { stateFolder });
+  assert.equal(uploads(), 0);
 });
 
 test('a study that ends the orchestrator again and again is not started by itself for ever', async (t) => {

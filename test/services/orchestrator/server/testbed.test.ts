@@ -41,7 +41,12 @@ async function standing(t: TestContext): Promise<{ runtime: Runtime; calls: stri
     edge: { cpus: 1, memoryMiB: 1024 },
     cloud: { cpus: 2, memoryMiB: 2048 },
   };
-  const does = (what: string) => async (tier: TierName) => void calls.push(`${what} ${tier}`);
+  const states = new Map<TierName, string>();
+  let cpuSeconds = 0;
+  const does = (what: string, state: string) => async (tier: TierName) => {
+    calls.push(`${what} ${tier}`);
+    states.set(tier, state);
+  };
   const node = (tier: TierName) => ({ tier, client: { channel: { address: `${tier}:8003` } }, description: {} });
   const testbed = {
     nodes: { mobile: node('mobile'), edge: node('edge'), cloud: node('cloud') },
@@ -53,10 +58,16 @@ async function standing(t: TestContext): Promise<{ runtime: Runtime; calls: stri
         limits[tier] = { ...limits[tier], ...changes };
         return limits[tier];
       },
-      kill: does('kill'),
-      start: does('start'),
-      pause: does('pause'),
-      resume: does('resume'),
+      state: async (tier: TierName) => states.get(tier) ?? 'running',
+      usage: async (tier: TierName) => {
+        if (tier === 'cloud') throw new TierbedError('refused', 'cloud does not run');
+        cpuSeconds += 1;
+        return { cpuSeconds, throttledSeconds: 0, memoryBytes: 64 * 2 ** 20 };
+      },
+      kill: does('kill', 'stopped'),
+      start: does('start', 'running'),
+      pause: does('pause', 'paused'),
+      resume: does('resume', 'running'),
     },
     notes: [],
     lost: () => undefined,
@@ -124,6 +135,10 @@ test('tiers are shown and changed', async (t) => {
     ])[1],
     ['edge', 'running', { cpus: 1, memoryMiB: 1024 }],
   );
+  const [mobile, , cloud] = body.tiers;
+  assert.equal(mobile.usage.memoryMiB, 64);
+  assert.ok(mobile.usage.cpus > 0, 'the first answer has a rate, too');
+  assert.equal(cloud.usage, null);
   const set = await harness.call('PATCH', '/v1/tiers/edge', { cpus: 0.25 });
   assert.deepEqual(set.body.limits, { cpus: 0.25, memoryMiB: 1024 });
   assert.equal((await harness.call('PATCH', '/v1/tiers/edge', { paused: true })).body.state, 'paused');

@@ -115,9 +115,14 @@ test('limits, pauses and kills go through the gate; what was killed on purpose i
   assert.deepEqual(await testbed.tiers.setLimits('edge', { memoryMiB: 512 }), { cpus: 0.25, memoryMiB: 512 });
   await assert.rejects(testbed.tiers.setLimits('edge', { cpus: 5 }), { kind: 'refused', message: /host has 4/ });
   await testbed.tiers.pause('edge');
+  assert.equal(await testbed.tiers.state('edge'), 'paused');
   await testbed.tiers.resume('edge');
+  assert.deepEqual(await testbed.tiers.usage?.('edge'), {
+    ...{ cpuSeconds: 3, memoryBytes: 5 * 2 ** 20, throttledSeconds: 0.02 },
+  });
   await testbed.nodes.cloud.client.deploy({ name: 's' });
   await testbed.tiers.kill('cloud');
+  assert.equal(await testbed.tiers.state('cloud'), 'stopped');
   await testbed.look?.();
   assert.equal(testbed.lost(), undefined);
   await testbed.tiers.start('cloud');
@@ -130,6 +135,17 @@ test('limits, pauses and kills go through the gate; what was killed on purpose i
   assert.deepEqual(testbed.interruptions?.(), []);
   await fake.end('cloud');
   assert.match(await loss(testbed), /^cloud: /, 'started again, it can be lost');
+});
+
+test('a node that could not be killed can still be lost', async (t) => {
+  const { fake, open } = await opened(t);
+  const testbed = await open();
+  t.after(() => testbed.close());
+  fake.gateDown = true;
+  await assert.rejects(testbed.tiers.kill('cloud'), { kind: 'unavailable' });
+  fake.gateDown = false;
+  await fake.end('cloud');
+  assert.match(await loss(testbed), /^cloud: /);
 });
 
 test('a node that dies is noticed at once and brought back; its links stay as they are', async (t) => {

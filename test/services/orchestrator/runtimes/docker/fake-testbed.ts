@@ -138,6 +138,9 @@ export class FakeTestbed {
       this.calls.push(`${what} ${service}`);
       await then(service);
     };
+    const is = (service: string, status: ServiceState['status']): void => {
+      this.states.set(service, { ...known(service), status });
+    };
     return {
       services: async () => new Map([...this.states.keys()].map((service) => [service, known(service)])),
       inspect: async (service) => known(service),
@@ -145,9 +148,10 @@ export class FakeTestbed {
         this.calls.push(`update ${service}`);
         this.states.set(service, { ...known(service), limits });
       },
-      throttling: async (service) => {
+      usage: async (service) => {
         known(service);
-        return { periods: 10, throttledPeriods: 4, throttledMs: 20 };
+        const throttling = { periods: 10, throttledPeriods: 4, throttledMs: 20 };
+        return { cpuSeconds: 3, memoryBytes: 5 * 2 ** 20, throttling };
       },
       kill: act('kill', (service) => this.end(service)),
       start: act('start', (service) => {
@@ -160,8 +164,8 @@ export class FakeTestbed {
         await this.end(service);
         await this.begin(service);
       }),
-      pause: act('pause', () => {}),
-      unpause: act('unpause', () => {}),
+      pause: act('pause', (service) => is(service, 'paused')),
+      unpause: act('unpause', (service) => is(service, 'running')),
     };
   }
 

@@ -31,7 +31,13 @@ async function fakeGate(t: TestContext, answers: Record<string, [number, unknown
       '/containers/c1/json': [200, INSPECTED],
       '/containers/c1/stats': [
         200,
-        { cpu_stats: { throttling_data: { periods: 9, throttled_periods: 3, throttled_time: 5e6 } } },
+        {
+          cpu_stats: {
+            cpu_usage: { total_usage: 2e9 },
+            throttling_data: { periods: 9, throttled_periods: 3, throttled_time: 5e6 },
+          },
+          memory_stats: { usage: 4096 },
+        },
       ],
       '/containers/c1/update': [200, { Warnings: [] }],
       ...answers,
@@ -55,8 +61,12 @@ test('containers are found by their service, and asked for what the gate lets th
     limits: { CpuPeriod: 5000, CpuQuota: 2500, Memory: 1024, MemorySwap: 1024 },
   });
   assert.deepEqual([...(await gate.services()).keys()], ['edge']);
-  assert.deepEqual(await gate.throttling('edge'), { periods: 9, throttledPeriods: 3, throttledMs: 5 });
   asked.length = 0;
+  assert.deepEqual(await gate.usage('edge'), {
+    ...{ cpuSeconds: 2, memoryBytes: 4096 },
+    throttling: { periods: 9, throttledPeriods: 3, throttledMs: 5 },
+  });
+  assert.deepEqual(asked.splice(0), ['GET /containers/c1/stats?stream=false&one-shot=true']);
   await gate.update('edge', { CpuPeriod: 5000, CpuQuota: 1250, Memory: 9, MemorySwap: 9 });
   await gate.kill('edge');
   await gate.start('edge');
