@@ -2,6 +2,8 @@
 export const PROJECT_LABEL = 'com.docker.compose.project';
 export const SERVICE_LABEL = 'com.docker.compose.service';
 const ONE_OFF_LABEL = 'com.docker.compose.oneoff';
+/** On containers that Compose made. The other labels are on the image that it built, too, and so on all made from that. */
+const MADE_LABEL = 'com.docker.compose.config-hash';
 
 /** Services that something may be done to: all but the gate itself and Grafana. */
 const TARGETS: ReadonlySet<string> = new Set([
@@ -22,11 +24,15 @@ export interface Listed {
   readonly Labels?: Readonly<Record<string, string>> | null;
 }
 
-/** The project's own among `listed`, whatever the engine's filter let through; not what `docker compose run` started. */
+/** The project's own among `listed`, whatever the engine's filter let through; neither what
+ * `docker compose run` started nor what somebody started from the project's image. */
 export function membersOf<T extends Listed>(listed: readonly T[], project: string): readonly T[] {
   return listed.filter(
     ({ Labels: labels }) =>
-      labels?.[PROJECT_LABEL] === project && labels[SERVICE_LABEL] !== undefined && labels[ONE_OFF_LABEL] !== 'True',
+      labels?.[PROJECT_LABEL] === project &&
+      labels[SERVICE_LABEL] !== undefined &&
+      labels[MADE_LABEL] !== undefined &&
+      labels[ONE_OFF_LABEL] !== 'True',
   );
 }
 

@@ -36,10 +36,10 @@ test('faults while a study runs: each is undone, its samples say so, none is los
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-docker-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const path = await writeQuickstart(folder, {
-    placements: ['edge', 'mobile-edge-cloud'],
+    placements: ['edge', 'mobile-edge', 'mobile-edge-cloud'],
     sessions: ['warm'],
     items: 40,
-    rounds: 10,
+    rounds: 8,
     deadlineMs: 10_000,
   });
   const study = await DetachedStudy.start(testbed, path);
@@ -59,7 +59,7 @@ test('faults while a study runs: each is undone, its samples say so, none is los
   }
   await study.done();
   const { rows, summary } = await study.results(join(folder, 'results'));
-  assert.deepEqual(missingOrDouble(rows, 800), []);
+  assert.deepEqual(missingOrDouble(rows, 960), []);
   assert.deepEqual(summary.validity, { valid: true, reasons: [] });
   for (const [name] of FAULTS) {
     const counted = summary.faults?.filter((fault) => fault.name.startsWith(name)) ?? [];

@@ -28,10 +28,10 @@ test('up, up again, down in the middle of a study, up and resume, down -v: nothi
   assert.deepEqual((await testbed.compose('ps', '--quiet')).split('\n').sort(), containers, 'the same containers');
 
   const path = await writeQuickstart(folder, {
-    placements: ['mobile', 'mobile-edge-cloud'],
+    placements: ['mobile', 'mobile-edge', 'mobile-edge-cloud'],
     sessions: ['warm'],
     items: 20,
-    rounds: 15,
+    rounds: 10,
   });
   const study = await DetachedStudy.start(testbed, path);
   const recorded = await study.recordedMore(0, 20);

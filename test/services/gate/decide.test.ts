@@ -96,8 +96,10 @@ test('a container is meant by its whole id, its short id or its service, and is 
   const labels = (project: string, service: string, more = {}) => ({
     'com.docker.compose.project': project,
     'com.docker.compose.service': service,
+    'com.docker.compose.config-hash': 'f00d',
     ...more,
   });
+  const ofImage = { 'com.docker.compose.project': 'bed', 'com.docker.compose.service': 'edge' };
   const edge = { Id: 'ab'.repeat(32), Labels: labels('bed', 'edge') };
   const listed = [
     edge,
@@ -107,6 +109,7 @@ test('a container is meant by its whole id, its short id or its service, and is 
     { Id: '23'.repeat(32), Labels: labels('bed', 'mobile') },
     { Id: '45'.repeat(32), Labels: labels('bed', 'mobile') },
     { Id: '67'.repeat(32), Labels: labels('bed', 'gate') },
+    { Id: '89'.repeat(32), Labels: ofImage },
   ];
   assert.deepEqual(
     membersOf(listed, 'bed').map(({ Id }) => Id.slice(0, 2)),
@@ -116,7 +119,15 @@ test('a container is meant by its whole id, its short id or its service, and is 
   for (const name of [id, id.slice(0, 12), 'edge']) {
     assert.deepEqual(memberNamed(name, listed, 'bed'), { id, service: 'edge' });
   }
-  for (const name of [id.slice(0, 13), id.slice(0, 63), 'cloud', 'cd'.repeat(32), '01'.repeat(32), '']) {
+  for (const name of [
+    id.slice(0, 13),
+    id.slice(0, 63),
+    'cloud',
+    'cd'.repeat(32),
+    '01'.repeat(32),
+    '89'.repeat(32),
+    '',
+  ]) {
     assert.match(String(memberNamed(name, listed, 'bed')), /has no container/, name);
   }
   assert.match(String(memberNamed('mobile', listed, 'bed')), /has 2 containers/);

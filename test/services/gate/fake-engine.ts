@@ -27,7 +27,11 @@ const CONTAINERS = [
 ];
 
 function labels(project: string, service: string): Record<string, string> {
-  return { 'com.docker.compose.project': project, 'com.docker.compose.service': service };
+  return {
+    'com.docker.compose.project': project,
+    'com.docker.compose.service': service,
+    'com.docker.compose.config-hash': 'f00d',
+  };
 }
 
 function listed(Id: string, project: string, service: string) {
