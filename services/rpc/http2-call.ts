@@ -1,4 +1,5 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
+import { addAbortSignal } from 'node:stream';
 import { type ChannelInterface, Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import { messageOf } from '../../base/errors.js';
 import { FrameDecoder } from './frame-decoder.js';
@@ -182,7 +183,7 @@ export class Http2Call implements Call {
     this.#ended = true;
     this.#messages.length = 0;
     this.#waiting = [];
-    this.#stream?.close(http2.constants.NGHTTP2_CANCEL);
+    if (this.#stream) abandon(this.#stream);
     this.#report();
   }
 
@@ -209,6 +210,15 @@ export class Http2Call implements Call {
       Math.min(Math.max(leftMs, 0), MAX_TIMER_MS),
     );
   }
+}
+
+/**
+ * Tells the peer that the call is cancelled, and nothing else. `stream.close` ends what is sent before it resets the stream,
+ * and a peer that sees the end first takes half a file for a whole one. Later, as a stream that is destroyed while its
+ * session reads would not be reset.
+ */
+function abandon(stream: ClientHttp2Stream): void {
+  setImmediate(() => addAbortSignal(AbortSignal.abort(), stream));
 }
 
 /** Writes a frame: its header, then the message's parts as they lie. They must not change until the call is over. */

@@ -6,7 +6,7 @@ import http2 from 'node:http2';
 import net from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { TierbedError } from '../../../base/errors.js';
-import { connect, InferenceClient } from '../../../services/rpc/client.js';
+import { connect, InferenceClient, NodeClient } from '../../../services/rpc/client.js';
 import type { Http2Channel } from '../../../services/rpc/http2-channel.js';
 import { startEcho } from './echo.js';
 
@@ -112,6 +112,35 @@ describe('a channel', () => {
     for (const socket of sockets) socket.destroy();
     await cut;
     assert.equal(await calls.live(), true);
+  });
+
+  it('never lets a call that is cancelled look like one that is complete', async (t) => {
+    const ends: (number | undefined)[] = [];
+    // With wide windows nothing waits to be sent when a call is cancelled.
+    const server = http2.createServer({ settings: { initialWindowSize: 2 ** 26 } });
+    server.on('session', (session) => session.setLocalWindowSize(2 ** 26));
+    const controllers: AbortController[] = [];
+    const over = new Promise<void>((resolve) => {
+      server.on('stream', (stream) => {
+        stream.on('error', () => {});
+        stream.once('data', () => controllers.pop()?.abort());
+        // What the stream was reset with by then: nothing, if all that the caller had to say seems said.
+        stream.on('end', () => {
+          ends.push(stream.rstCode);
+          if (ends.length === 10) resolve();
+        });
+      });
+    });
+    const channel = connect(await listening(t, server as unknown as net.Server));
+    t.after(() => channel.close());
+    for (let i = 0; i < 10; i++) {
+      const controller = new AbortController();
+      controllers.push(controller);
+      const file = new NodeClient(channel).putFile(Buffer.alloc(2 ** 26), 'x', { signal: controller.signal });
+      await assert.rejects(file, { kind: 'cancelled' });
+    }
+    await over;
+    assert.deepEqual(ends, Array(10).fill(http2.constants.NGHTTP2_CANCEL));
   });
 
   /** A peer that answers every call with these bytes, then OK. */
