@@ -62,6 +62,8 @@ export interface Exercising {
   readonly tolerance: Tolerance;
   /** How long each direction is filled to measure its rate. */
   readonly bulkMs: number;
+  /** Of the repeats of a small exercise, the share that the tolerance needs: 1, or less where less exact will do. */
+  readonly effort: number;
 }
 
 type Test = () => Promise<readonly Judged[]>;
@@ -85,11 +87,11 @@ export function exercises(on: Exercising): {
 }
 
 /** Small messages one way and back, far enough apart that none waits for the one before it. */
-async function pings({ probe, up, down, tolerance }: Exercising): Promise<readonly Judged[]> {
+async function pings({ probe, up, down, tolerance, effort }: Exercising): Promise<readonly Judged[]> {
   const serialMs = [up, down].map((expected) => transferMs(PING_BYTES, expected.ratesMbps));
   const intervalMs = Math.max(PING_INTERVAL_MS, 8 * Math.hypot(up.jitterMs, down.jitterMs), 4 * Math.max(...serialMs));
   const most = probe.packets && up.jitterMs + down.jitterMs > 0 ? MAX_ECHOES : PINGS;
-  const count = Math.max(MIN_PINGS, Math.min(most, Math.floor(PINGS_MS / intervalMs))) + WARM_UP;
+  const count = Math.max(MIN_PINGS, Math.floor(effort * Math.min(most, PINGS_MS / intervalMs))) + WARM_UP;
   const bytes = PING_BYTES;
   const tripMs = leastMs(up, bytes) + leastMs(down, bytes) + 8 * (up.jitterMs + down.jitterMs);
   const all = probe.packets
@@ -112,7 +114,8 @@ async function pings({ probe, up, down, tolerance }: Exercising): Promise<readon
 
 async function messages(on: Exercising, direction: Direction): Promise<readonly Judged[]> {
   const [expected, back] = direction === 'up' ? [on.up, on.down] : [on.down, on.up];
-  const count = Math.max(2, Math.min(MESSAGES, Math.floor(500 / (leastMs(expected, MESSAGE_BYTES) + back.delayMs))));
+  const most = Math.min(MESSAGES, 500 / (leastMs(expected, MESSAGE_BYTES) + back.delayMs));
+  const count = Math.max(2, Math.floor(on.effort * most));
   const all = await exchange(on, direction, MESSAGE_BYTES, count + 1);
   return [judgeMessage(all.slice(1), MESSAGE_BYTES, direction, expected, on.tolerance)];
 }

@@ -12,6 +12,11 @@ export type { FigureName, LinkFigure } from './judge.js';
 
 /** How long something may take to come through links that let nothing through. */
 const BLOCKED_MS = 400;
+/** Where no more than this is tolerated, all that there is to measure is measured; what need not be as exact takes less. */
+const FULL_EFFORT_PCT = 3;
+/** How long each direction is filled to measure its rate, with full effort and at least. */
+const BULK_MS = 600;
+const LEAST_BULK_MS = 60;
 /** Of the progress, for each chain. */
 const STEPS = 10;
 
@@ -29,7 +34,7 @@ export interface VerifyOptions {
   readonly tolerancePct?: number;
   /** How often a figure that is out of tolerance is measured before it counts. */
   readonly attempts?: number;
-  /** How long each direction is filled to measure its rate. */
+  /** How long each direction is filled to measure its rate; by default as long as the tolerance needs. */
   readonly bulkMs?: number;
   /** Chains of links to measure beside each single link; by default the chain of all. */
   readonly chains?: readonly (readonly LinkName[])[];
@@ -119,7 +124,9 @@ async function comesThrough(probe: LinkProbe): Promise<boolean> {
 }
 
 function exercising(probe: LinkProbe, members: readonly LinkSettings[], options: VerifyOptions): Exercising {
-  const { toleranceMs = 1, tolerancePct = 3, bulkMs = 600 } = options;
+  const { toleranceMs = 1, tolerancePct = 3 } = options;
+  const effort = Math.min(1, FULL_EFFORT_PCT / tolerancePct);
+  const bulkMs = options.bulkMs ?? Math.max(LEAST_BULK_MS, BULK_MS * effort);
   return {
     probe,
     up: expectation(members, 'up'),
@@ -127,6 +134,7 @@ function exercising(probe: LinkProbe, members: readonly LinkSettings[], options:
     // Each link of a chain may be off.
     tolerance: { ms: toleranceMs * members.length, share: tolerancePct / 100 },
     bulkMs,
+    effort,
   };
 }
 
