@@ -93,10 +93,10 @@ export class DockerTestbed implements Testbed {
     const nodes: TestbedNode[] = [];
     progress.start('connecting to the testbed', 2 * TIER_NAMES.length + 1);
     try {
-      const known = await gate.services();
+      const withinMs = parts.connectWithinMs;
+      const known = await firstLook(gate, withinMs, signal);
       assertThere(known);
       // Somebody may have killed an agent while nobody looked: its node is in a dead network then.
-      const withinMs = parts.connectWithinMs;
       await bringBack({ gate, known, except: new Set(), withinMs, signal, progress });
       for (const tier of TIER_NAMES) {
         nodes.push(await connectNode(tier, addresses.nodes[tier], parts.connectWithinMs, signal));
@@ -382,6 +382,18 @@ export class DockerTestbed implements Testbed {
       }
     }
   }
+}
+
+/**
+ * The containers as they are. After a restart of the engine all come up in no order, and this process may be there before
+ * the gate is.
+ */
+function firstLook(gate: Gate, withinMs: number, signal: AbortSignal): Promise<ReadonlyMap<string, ServiceState>> {
+  const failure = (why: string): TierbedError =>
+    new TierbedError('unavailable', `the gate did not let anybody in within ${withinMs / 1000} s: ${why}`, {
+      fix: 'Bring it up: docker compose up --wait gate; `docker compose logs gate` says why it ended.',
+    });
+  return until(() => gate.services(), { withinMs, everyMs: 500, signal, failure });
 }
 
 /** Sets a tier's limits and checks them on both sides; gives the node as it is then. */

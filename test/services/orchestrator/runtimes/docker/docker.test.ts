@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { silent } from '../../../../../base/progress.js';
 import type { DockerParts } from '../../../../../services/orchestrator/runtimes/docker/testbed.js';
 import { dockerRuntime } from '../../../../../services/orchestrator/runtimes/docker.js';
@@ -76,6 +77,27 @@ test('what died while nobody looked is brought back first', async (t) => {
   const testbed = await open();
   t.after(() => testbed.close());
   assert.deepEqual(fake.calls.slice(0, 3), ['start mobile-link', 'start cloud', 'restart mobile']);
+});
+
+test('after a restart of the engine all is brought back, in whatever order things come up', async (t) => {
+  const { fake, open } = await opened(t);
+  // Docker starts what was running, and lets a tier be that would join an agent which does not run yet: exit code 128.
+  for (const service of fake.states.keys()) await fake.end(service);
+  for (const tier of ['mobile', 'edge', 'cloud']) await fake.end(tier, { status: 'exited', exitCode: 128 });
+  await fake.begin('mobile-link');
+  await fake.end('edge-link', { status: 'restarting' });
+  fake.gateDown = true;
+  const opening = open();
+  opening.catch(() => {});
+  await delay(700);
+  assert.equal(fake.calls.length, 0);
+  fake.gateDown = false;
+  while (!fake.calls.includes('start mobile')) await Promise.race([opening, delay(20)]);
+  await fake.begin('edge-link');
+  const testbed = await opening;
+  t.after(() => testbed.close());
+  const starts = fake.calls.filter((call) => !call.startsWith('update')).sort();
+  assert.deepEqual(starts, ['start cloud', 'start cloud-link', 'start edge', 'start mobile']);
 });
 
 test('tiers that the host cannot hold are refused before anything is touched', async (t) => {

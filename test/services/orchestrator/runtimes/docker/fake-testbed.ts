@@ -150,7 +150,12 @@ export class FakeTestbed {
         return { periods: 10, throttledPeriods: 4, throttledMs: 20 };
       },
       kill: act('kill', (service) => this.end(service)),
-      start: act('start', (service) => this.begin(service)),
+      start: act('start', (service) => {
+        if (TIER_NAMES.includes(service as TierName) && known(agentOf(service as TierName)).status !== 'running') {
+          throw new TierbedError('unavailable', 'cannot join network of a non running container');
+        }
+        return this.begin(service);
+      }),
       restart: act('restart', async (service) => {
         await this.end(service);
         await this.begin(service);
