@@ -4,6 +4,7 @@ import type { RegisterCommand } from '../command.js';
 import { type ComposeConfig, composeConfig } from '../compose/config.js';
 import { compose } from '../compose/docker.js';
 import { explainDocker } from '../compose/explain.js';
+import { lastWords, wordsText } from '../compose/last-words.js';
 import { checkDocker, checkPorts, checkRoom } from '../compose/preflight.js';
 import { composeServices } from '../compose/services.js';
 import { json } from '../json.js';
@@ -15,6 +16,7 @@ interface Options {
   readonly wait: boolean;
   readonly grafana?: boolean;
   readonly anyway?: boolean;
+  readonly keep?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -28,6 +30,7 @@ export const register: RegisterCommand = (program) => {
     .option('--no-wait', 'do not wait until everything is ready')
     .option('--grafana', 'with Grafana')
     .option('--anyway', 'start although the machine has less than the tiers ask for')
+    .option('--keep', 'leave what was started for a look when something does not become ready')
     .option('--json', 'print what is to be opened where as JSON')
     .option('--quiet', 'show no progress')
     .addHelpText(
@@ -72,7 +75,7 @@ async function up(options: Options): Promise<void> {
 
 async function start(
   profiles: readonly string[],
-  { build, wait }: Options,
+  { build, wait, keep }: Options,
   wasThere: boolean,
   progress: Progress,
   signal: AbortSignal,
@@ -83,7 +86,9 @@ async function start(
   const onLine = (line: string): void => progress.update(++lines, line.trim().slice(0, 100));
   try {
     const { code, stdout, stderr } = await compose(args, { signal, onLine });
-    if (code !== 0) throw explainDocker('docker compose up', stderr + stdout);
+    if (code === 0) return;
+    const error = explainDocker('docker compose up', stderr + stdout);
+    throw await failed(error, wasThere || keep === true, progress, signal);
   } catch (error) {
     if (!(error instanceof TierbedError) || error.kind !== 'cancelled') throw error;
     throw await cancelled(wasThere, progress);
@@ -92,14 +97,45 @@ async function start(
   }
 }
 
+/** The error with what the services said that are not ready; they are taken away again unless they are to stay. */
+async function failed(
+  { kind, message, fix }: TierbedError,
+  stays: boolean,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<TierbedError> {
+  const words = await lastWords(signal);
+  const why = `${message}${wordsText(words)}`;
+  const look = 'tierbed status, then tierbed logs SERVICE';
+  if (stays)
+    return new TierbedError(kind, why, { fix: words.length > 0 || fix === undefined ? `See why: ${look}` : fix });
+  const removed = await takeAway(progress);
+  return new TierbedError(
+    kind,
+    `${why}\n${removed ? 'What was started is taken away again.' : 'Some containers are left.'}`,
+    {
+      fix: [
+        words.length > 0 ? `Mend what is said there; to have a look at it: tierbed up --keep, ${look}` : fix,
+        removed ? '' : 'Remove what is left with: tierbed down',
+      ]
+        .filter(Boolean)
+        .join(' '),
+    },
+  );
+}
+
+async function takeAway(progress: Progress): Promise<boolean> {
+  progress.start('taking away what was started');
+  const { code } = await compose(['--profile', '*', 'down', '--remove-orphans']);
+  return code === 0;
+}
+
 /** Half a testbed is of no use: what was not there before is taken away again. */
 async function cancelled(wasThere: boolean, progress: Progress): Promise<TierbedError> {
   if (wasThere) {
     return new TierbedError('cancelled', 'stopped; some services may not be ready', { fix: 'Go on with: tierbed up' });
   }
-  progress.start('taking away what was started');
-  const { code } = await compose(['--profile', '*', 'down', '--remove-orphans']);
-  if (code === 0) return new TierbedError('cancelled', 'stopped; nothing is left running');
+  if (await takeAway(progress)) return new TierbedError('cancelled', 'stopped; nothing is left running');
   return new TierbedError('cancelled', 'stopped; some containers are left', { fix: 'Remove them with: tierbed down' });
 }
 

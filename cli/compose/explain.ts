@@ -56,7 +56,7 @@ const KNOWN: readonly Known[] = [
     pattern: /unhealthy|exited \(\d+\)|dependency failed to start/i,
     kind: 'unavailable',
     message: 'a service of the testbed did not become ready',
-    fix: 'See why: tierbed status, then tierbed logs SERVICE',
+    fix: 'See why: tierbed up --keep, tierbed status, then tierbed logs SERVICE',
   },
 ];
 

@@ -180,6 +180,36 @@ test('what Docker says when it fails is shown, and what it means', async () => {
   }
 });
 
+test('a service that does not become ready is heard, and nothing is left; --keep leaves it for a look', async () => {
+  const why =
+    'tierbed: netem was asked for, and this kernel cannot do it\n  fix: Use --driver auto (TIERBED_LINK_DRIVER=auto)\n';
+  const sick = (ps: string) => ({
+    'compose up': { code: 1, stderr: 'dependency failed to start: container tierbed-edge-link-1 is unhealthy\n' },
+    'compose ps': { stdout: ps },
+    'compose logs --no-color --no-log-prefix --tail 20 edge-link': { stdout: `starting\n${why}` },
+    'compose logs': { stdout: 'not asked for\n' },
+  });
+  const after = [container('edge-link', 'restarting', ''), container('edge', 'created', ''), container('orchestrator')];
+  // There is nothing before, and these afterwards.
+  const docker = fake({ ...sick(''), 'compose ps': { stdout: '', next: { stdout: after.join('\n') } } });
+  const ended = await docker.run('up', '--quiet');
+  assert.equal(ended.code, 6, ended.stderr);
+  assert.match(
+    ended.stderr,
+    /edge-link \(restarting\):\n {2}\| tierbed: netem was asked for.*\n {2}\| {3}fix: Use --driver auto/,
+  );
+  assert.doesNotMatch(ended.stderr, /not asked for|starting$/m);
+  assert.match(ended.stderr, /taken away again\.\n {2}fix: .*tierbed up --keep/);
+  assert.match(docker.calls().at(-1) ?? '', / down --remove-orphans$/);
+
+  const kept = fake({ ...sick(''), 'compose ps': { stdout: '', next: { stdout: after.join('\n') } } });
+  assert.equal((await kept.run('up', '--quiet', '--keep')).code, 6);
+  assert.ok(!kept.calls().some((call) => / down /.test(call)));
+  const there = fake(sick(after.join('\n')));
+  assert.match((await there.run('up', '--quiet')).stderr, /edge-link \(restarting\).*fix: See why: tierbed status/s);
+  assert.ok(!there.calls().some((call) => / down /.test(call)), 'what was there before stays');
+});
+
 async function untilCalled(docker: Fake, pattern: RegExp): Promise<void> {
   for (let i = 0; i < 1200 && !docker.calls().some((call) => pattern.test(call)); i++) await delay(50);
   assert.ok(

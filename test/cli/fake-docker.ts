@@ -8,11 +8,13 @@ export interface FakeAnswer {
   readonly stderr?: string;
   /** It takes this long, unless it is interrupted. */
   readonly seconds?: number;
+  /** What it answers from the second time on. */
+  readonly next?: FakeAnswer;
 }
 
 /** Options of `docker compose` before its command, which are not part of what is asked. */
 const SCRIPT = `#!/usr/bin/env node
-const { readFileSync, appendFileSync } = require('node:fs');
+const { readFileSync, appendFileSync, writeFileSync } = require('node:fs');
 const here = __dirname;
 const args = process.argv.slice(2);
 appendFileSync(here + '/calls.log', args.join(' ') + '\\n');
@@ -25,6 +27,7 @@ const asked = words.join(' ');
 const answers = JSON.parse(readFileSync(here + '/answers.json', 'utf8'));
 const key = Object.keys(answers).filter((k) => asked.startsWith(k)).sort((a, b) => b.length - a.length)[0];
 const answer = key === undefined ? {} : answers[key];
+if (answer.next) writeFileSync(here + '/answers.json', JSON.stringify({ ...answers, [key]: answer.next }));
 const end = () => {
   process.stdout.write(answer.stdout ?? '');
   process.stderr.write(answer.stderr ?? '', () => process.exit(answer.code ?? 0));

@@ -27,5 +27,7 @@ export async function chooseDriver(drivers: readonly InterfaceDriver[], asked: s
   const { driver, why } = await chooseInterfaceDriver(asked, drivers);
   if (driver) return { name: driver.name, driver, why };
   if (asked === 'auto') return { name: 'proxy', driver: undefined, why: `proxy, the last resort: ${why}` };
-  throw new TierbedError('refused', why, { fix: 'Use --driver auto, which takes the best that this kernel can do.' });
+  throw new TierbedError('refused', why, {
+    fix: 'Use --driver auto (TIERBED_LINK_DRIVER=auto tierbed up), which takes the best that this kernel can do.',
+  });
 }
