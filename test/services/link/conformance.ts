@@ -373,10 +373,12 @@ export function conformance(
 
   check('it measures as what it was set to', async (t) => {
     const settings = [
-      link('mobile-edge', { rateMbps: 50, delayMs: 5 }),
-      link('edge-cloud', { delayMs: 10, jitterMs: 2 }),
+      link('mobile-edge', { rateMbps: 50, delayMs: 60 }),
+      link('edge-cloud', { delayMs: 100, jitterMs: 2 }),
     ];
     const links = await open(t, settings, []);
-    assertLinks(await verifyLinks(links, settings, { attempts: 10, bulkMs: 200 }));
+    // Far enough apart that a busy machine does not decide, and nothing else passes for them.
+    const wide = { toleranceMs: 20, tolerancePct: 10, attempts: 10, bulkMs: 200 };
+    assertLinks(await verifyLinks(links, settings, wide));
   });
 }
