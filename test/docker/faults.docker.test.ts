@@ -39,7 +39,7 @@ test('faults while a study runs: each is undone, its samples say so, none is los
     placements: ['edge', 'mobile-edge', 'mobile-edge-cloud'],
     sessions: ['warm'],
     items: 40,
-    rounds: 8,
+    rounds: 6,
     deadlineMs: 10_000,
   });
   const study = await DetachedStudy.start(testbed, path);
@@ -59,7 +59,7 @@ test('faults while a study runs: each is undone, its samples say so, none is los
   }
   await study.done();
   const { rows, summary } = await study.results(join(folder, 'results'));
-  assert.deepEqual(missingOrDouble(rows, 960), []);
+  assert.deepEqual(missingOrDouble(rows, 720), []);
   assert.deepEqual(summary.validity, { valid: true, reasons: [] });
   for (const [name] of FAULTS) {
     const counted = summary.faults?.filter((fault) => fault.name.startsWith(name)) ?? [];

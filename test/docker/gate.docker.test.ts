@@ -94,7 +94,7 @@ test('ways to the host are refused, whatever they look like, and logged', async 
     { method: 'GET', path: '/events' },
     { method: 'POST', path: '/session', headers: { connection: 'Upgrade', upgrade: 'h2c' } },
     { method: 'POST', path: '/swarm/init' },
-    { method: 'GET', path: '/containers/edge/json', headers: { host: 'localhost' } },
+    { method: 'GET', path: '/containers/edge/json', headers: { host: 'tierbed.example' } },
     { method: 'GET', path: '/containers/edge/json', headers: { 'x-http-method-override': 'DELETE' } },
   ];
   const answers = await ask(attempts);
