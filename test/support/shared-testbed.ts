@@ -6,7 +6,7 @@ import { DockerTestbed } from './docker-testbed.js';
  */
 export function sharedTestbed(): DockerTestbed {
   return new DockerTestbed({
-    project: 'tierbed-test',
+    project: process.env.TIERBED_TEST_PROJECT ?? 'tierbed-test',
     net: process.env.TIERBED_TEST_NET ?? '10.213',
     apiPort: Number(process.env.TIERBED_TEST_API_PORT ?? 27_070),
     prometheusPort: Number(process.env.TIERBED_TEST_PROMETHEUS_PORT ?? 27_090),

@@ -38,12 +38,13 @@ export function dockerRuntime(
     );
   };
   /** Whoever asks while it is being mended waits for that. */
-  const mend = (testbed: DockerTestbed, progress: Progress): Promise<void> => {
+  const mend = (testbed: DockerTestbed, progress: Progress, asked: AbortSignal): Promise<void> => {
     if (mending) return mending;
     stopMending = new AbortController();
+    const signal = AbortSignal.any([stopMending.signal, asked]);
     mending = (async () => {
       await testbed.look();
-      if (testbed.lost()) await testbed.recover(stopMending.signal, progress);
+      if (testbed.lost() && !signal.aborted) await testbed.recover(signal, progress);
     })().finally(() => {
       mending = undefined;
     });
@@ -77,7 +78,7 @@ export function dockerRuntime(
       const opening = standing;
       try {
         const testbed = await opening;
-        await mend(testbed, progress);
+        await mend(testbed, progress, signal);
         return testbed;
       } catch (error) {
         if (standing === opening) standing = undefined;
