@@ -104,8 +104,9 @@ interface RunView {
 }
 
 interface TierView {
-  readonly name: string;
-  readonly [key: string]: unknown;
+  readonly tier: string;
+  readonly atBegin?: unknown;
+  readonly calibration?: { readonly medianMs: number; readonly speed: number };
 }
 
 export async function readResults(folder: string): Promise<Results> {
