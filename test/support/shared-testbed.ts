@@ -17,7 +17,11 @@ export function sharedTestbed(): DockerTestbed {
 /** The same, up and with nothing left of the test before: no fault, the links and limits of a testbed without a study. */
 export async function openTestbed(): Promise<DockerTestbed> {
   const testbed = sharedTestbed();
-  await testbed.up();
+  // A service that a fault made unhealthy is so until its next check: Compose does not wait for that.
+  await testbed.eventually('a testbed that is healthy', async () => {
+    await testbed.up();
+    return true;
+  });
   await resetTestbed(testbed);
   return testbed;
 }
