@@ -1,3 +1,4 @@
+import { EXIT_CODES } from '../../../base/errors.js';
 import { TIER_NAMES } from '../tiers.js';
 
 /*
@@ -29,18 +30,7 @@ export const nothing = object({});
 export const idParams = whole({ id: { type: 'string', pattern: '^[A-Za-z0-9-]{1,64}$' } });
 export const sha256 = { type: 'string', pattern: '^[0-9a-f]{64}$' };
 
-const kinds = [
-  'usage',
-  'invalid',
-  'missing',
-  'refused',
-  'unavailable',
-  'exhausted',
-  'timeout',
-  'cancelled',
-  'internal',
-];
-const apiError = whole({ kind: { enum: kinds }, message: { type: 'string' }, fix: orNull('string') });
+const apiError = whole({ kind: { enum: Object.keys(EXIT_CODES) }, message: { type: 'string' }, fix: orNull('string') });
 export const errorSchema = { ...whole({ error: apiError }), description: 'What went wrong, and the fix.' };
 
 const step = { label: { type: 'string' }, done: { type: 'number' }, total: orNull('number'), note: orNull('string') };
