@@ -19,7 +19,7 @@ const DISTRIBUTIONS: readonly JitterDistribution[] = ['normal', 'uniform', 'pare
 const PINGS = 25;
 const SECONDS = 5;
 /** Not counted: TCP's slow start, and the queue's filling. */
-const OMITTED_SECONDS = 5;
+const OMITTED_SECONDS = 6;
 /** Links keep the order of packets: one that pareto's tail holds back must not hold the next, so they are far apart. */
 const JITTER_PING_INTERVAL_S = 0.05;
 /** The answer to ICMP's echo of 56 bytes: 8 of ICMP, 20 of IPv4, 14 of Ethernet. */
@@ -66,8 +66,10 @@ function ping(count: number, intervalS: number): Promise<string> {
 
 async function iperf(rateMbps: number, delayMs: number, reverse: boolean): Promise<number> {
   // One stream's window may be smaller than what a long fast link holds.
-  const streams = rateMbps * delayMs > 5000 ? 4 : 1;
-  const times = ['-t', String(SECONDS), '-O', String(OMITTED_SECONDS), '-P', String(streams)];
+  const streams = Math.min(8, Math.ceil((rateMbps * delayMs) / 5000) || 1);
+  // iperf3 counts whole blocks: those of 8 ms, so that a second has many.
+  const blockBytes = Math.min(131_072, rateMbps * 1000);
+  const times = ['-t', String(SECONDS), '-O', String(OMITTED_SECONDS), '-P', String(streams), '-l', String(blockBytes)];
   const receiver = reverse ? ['-R'] : ['--get-server-output'];
   return parseIperf(await testbed.tool('mobile', ['iperf3', '-c', 'edge', '-p', '5201', ...times, ...receiver, '-J']));
 }
