@@ -267,7 +267,9 @@ async function measure(driver: string): Promise<Row[]> {
 /** What mobile's agent says of the driver that it cannot use. */
 async function whyNot(): Promise<string> {
   const log = await testbed.compose('logs', '--no-log-prefix', '--tail', '20', 'mobile-link');
-  return log.split('\n').findLast((line) => line.includes('tierbed:')) ?? 'the testbed did not come up';
+  const said = log.split('\n').findLast((line) => line.includes('tierbed:'));
+  // Compose puts a terminal's escape sequence before it.
+  return said?.slice(said.indexOf('tierbed:')) ?? 'the testbed did not come up';
 }
 
 const rows: Row[] = [];
