@@ -185,7 +185,7 @@ function fixOf({ id, error }: StudyView, goOn: string): string {
   const advice = error?.fix?.replace(/(Then )?[Ff]inish it with: tierbed study resume .*$/, '').trim() ?? '';
   return error?.kind === 'cancelled' || advice === ''
     ? `${goOn} (or: tierbed study resume ${id})`
-    : `${advice} Then: ${goOn}`;
+    : `${advice.replace(/\.?$/, '.')} Then: ${goOn}`;
 }
 
 async function follow(client: ApiClient, begun: StudyView, quiet: boolean, signal: AbortSignal): Promise<StudyView> {

@@ -84,7 +84,7 @@ function check(link: LinkSettings): void {
       'invalid',
       `${link.name}.${direction}.${key} asks for losses: a stream cannot lose packets`,
       {
-        fix: 'Run with --runtime docker, or leave lossPct out.',
+        fix: 'Run with --runtime docker and its netem or nfqueue driver, or leave lossPct out.',
       },
     );
   }
