@@ -1,10 +1,12 @@
 import type { Progress } from '../base/progress.js';
-import type { Workload } from '../workloads/types.js';
-import type { Variant } from './variant.js';
+import type { Workload, WorkloadPart } from '../workloads/types.js';
+import type { Made, Variant } from './variant.js';
 
 export interface OperatorContext {
   /** The workload whose model is worked on: its data, preprocessing and metric. */
   readonly workload: Workload;
+  /** Threads for running models; 0 is one for each processor. */
+  readonly threads: number;
   /** An empty folder: models that the operator makes are written here. */
   readonly outDir: string;
   readonly progress: Progress;
@@ -18,6 +20,8 @@ export interface Operator {
   readonly optionsSchema: object;
   /** Raised when the same input gives another output than before, so that what is cached is not used again. */
   readonly version: number;
+  /** The parts of the data that it reads, with these options: what it makes is not used again when one of them changes. */
+  reads?(options: Readonly<Record<string, unknown>>): readonly WorkloadPart[];
   /** Checks options against the study's workloads before anything is built. @throws TierbedError `invalid` */
   check?(options: Readonly<Record<string, unknown>>, workloads: readonly string[]): void;
   /**
@@ -28,5 +32,5 @@ export interface Operator {
     variant: Variant,
     options: Readonly<Record<string, unknown>>,
     context: OperatorContext,
-  ): Promise<readonly Variant[]>;
+  ): Promise<readonly Made[]>;
 }

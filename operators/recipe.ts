@@ -4,6 +4,7 @@ import { isAbsolute, join, relative, resolve } from 'node:path';
 import { TierbedError } from '../base/errors.js';
 import { cacheDir } from '../base/paths.js';
 import { type Progress, silent } from '../base/progress.js';
+import { partHash } from '../workloads/prepared.js';
 import type { Workload } from '../workloads/types.js';
 import { operator } from './index.js';
 import { describeModel } from './model-files.js';
@@ -12,6 +13,8 @@ import { hashFile, type ModelFile, type StageModel, type Step, type Variant } fr
 export interface BuildOptions {
   /** Where built variants are kept between runs. */
   readonly cache?: string;
+  /** Threads for running models; 0, the default, is one for each processor. */
+  readonly threads?: number;
   readonly progress?: Progress;
   readonly signal?: AbortSignal;
 }
@@ -41,9 +44,11 @@ export async function buildVariants(
 async function takeStep(workload: Workload, variant: Variant, step: Step, options: BuildOptions): Promise<Variant[]> {
   const signal = options.signal ?? new AbortController().signal;
   if (signal.aborted) throw new TierbedError('cancelled', 'cancelled while models were built');
-  const { version, apply } = operator(step.operator);
+  const { version, apply, reads } = operator(step.operator);
+  const data: string[] = [];
+  for (const part of reads?.(step.options) ?? []) data.push(await partHash(workload, part, signal));
   const cache = options.cache ?? join(cacheDir(), 'variants');
-  const folder = join(cache, cacheKey(workload, variant, step, version));
+  const folder = join(cache, cacheKey(workload, variant, step, version, data));
   const cached = await readCached(folder);
   if (cached) return cached;
   await mkdir(cache, { recursive: true });
@@ -53,8 +58,15 @@ async function takeStep(workload: Workload, variant: Variant, step: Step, option
     return inside.startsWith('..') || isAbsolute(inside) ? path : inside;
   };
   try {
-    const context = { workload, outDir, progress: options.progress ?? silent, signal };
-    const made = (await apply(variant, step.options, context)).map((v) => ({ ...v, steps: [...v.steps, step] }));
+    const startMs = performance.now();
+    const context = {
+      ...{ workload, outDir, threads: options.threads ?? 0, progress: options.progress ?? silent, signal },
+    };
+    const results = await apply(variant, step.options, context);
+    const tookMs = performance.now() - startMs;
+    const made = results.map(({ name, stages, facts = {} }): Variant => {
+      return { name, stages, steps: [...variant.steps, { ...step, version, tookMs, facts }] };
+    });
     await writeFile(join(outDir, CACHE_ENTRY), JSON.stringify(moved(made, inFolder), null, 2));
     await publish(outDir, folder);
     return moved(made, (path) => resolve(folder, inFolder(path)));
@@ -78,9 +90,19 @@ async function publish(built: string, folder: string): Promise<void> {
 const CACHE_ENTRY = 'variants.json';
 
 /** Everything that what a step makes depends on. */
-function cacheKey(workload: Workload, variant: Variant, step: Step, version: number): string {
-  const stages = variant.stages.map(({ files }) => files.map(({ name, sha256 }) => [name, sha256]));
-  const input = { name: variant.name, stages, workload: workload.name, step, version };
+function cacheKey(
+  workload: Workload,
+  variant: Variant,
+  step: Step,
+  version: number,
+  data: readonly string[],
+): string {
+  const stages = variant.stages.map(({ files, ...rest }) => ({
+    ...rest,
+    files: files.map(({ name, sha256 }) => [name, sha256]),
+  }));
+  const steps = variant.steps.map(({ operator, options, version }) => ({ operator, options, version }));
+  const input = { name: variant.name, stages, steps, workload: workload.name, step, version, data };
   return createHash('sha256').update(JSON.stringify(input)).digest('hex').slice(0, 40);
 }
 
@@ -103,6 +125,6 @@ async function readCached(folder: string): Promise<Variant[] | undefined> {
 /** The variants with every file's path replaced. */
 function moved(variants: readonly Variant[], move: (path: string) => string): Variant[] {
   const file = (f: ModelFile): ModelFile => ({ ...f, path: move(f.path) });
-  const stage = ({ files }: StageModel): StageModel => ({ files: files.map(file) });
+  const stage = (s: StageModel): StageModel => ({ ...s, files: s.files.map(file) });
   return variants.map((variant) => ({ ...variant, stages: variant.stages.map(stage) }));
 }

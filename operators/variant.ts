@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import type { ExitRule } from '../workloads/exit-rule.js';
 
 /** One file of a model. */
 export interface ModelFile {
@@ -15,6 +16,8 @@ export interface ModelFile {
 /** A submodel that runs on one node: its ONNX file first, then the files of its external data. */
 export interface StageModel {
   readonly files: readonly ModelFile[];
+  /** When a request ends at this stage: it is the answer of those that are sure enough. The last stage has none. */
+  readonly exit?: ExitRule;
 }
 
 /** One operator of a recipe with its options. */
@@ -23,13 +26,30 @@ export interface Step {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
+/** What an operator says of what it did: plain data, for the manifest. */
+export type Facts = Readonly<Record<string, unknown>>;
+
+/** A step that was taken. */
+export interface TakenStep extends Step {
+  /** The operator's own. */
+  readonly version: number;
+  /** What it took when it was taken: a cached step keeps its time. */
+  readonly tookMs: number;
+  readonly facts: Facts;
+}
+
 /** What a recipe made of a model, and where it came from. */
 export interface Variant {
   /** The recipe's name; an operator that gives several variants adds to it. */
   readonly name: string;
   readonly stages: readonly StageModel[];
   /** The steps taken so far. */
-  readonly steps: readonly Step[];
+  readonly steps: readonly TakenStep[];
+}
+
+/** What an operator makes of a variant; the recipe adds the step. */
+export interface Made extends Omit<Variant, 'steps'> {
+  readonly facts?: Facts;
 }
 
 /** The sha256 of a file in lower-case hex, and its length; reads it as a stream. */

@@ -60,6 +60,8 @@ export async function loadWorkload(spec: WorkloadSpec, options: LoadWorkloadOpti
     name: options.name ?? basename(modelPath, extname(modelPath)),
     modelPath,
     items,
+    calibration: [],
+    tuning: [],
     preprocess: spec.preprocess,
     postprocess: spec.postprocess,
     metric: spec.metric,

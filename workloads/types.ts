@@ -36,12 +36,20 @@ export type PostprocessSpec =
 
 export type Preprocessor = (item: Uint8Array) => Promise<readonly NamedTensor[]>;
 
+/** The parts that a workload's data is in: no item is in two of them. */
+export type WorkloadPart = 'calibration' | 'tuning' | 'evaluation';
+
 /** A model with its data set, its preprocessing and its metric. */
 export interface Workload {
   readonly name: string;
   /** The whole model's file. */
   readonly modelPath: string;
+  /** The evaluation part: what studies run on and accuracies are stated of. */
   readonly items: readonly WorkloadItem[];
+  /** For ranges of activations and for heads that are fitted. Apart from the others; empty where the data has none. */
+  readonly calibration: readonly WorkloadItem[];
+  /** For choices: thresholds, and what goes back to float. Apart from the others; empty where the data has none. */
+  readonly tuning: readonly WorkloadItem[];
   readonly preprocess: PreprocessSpec;
   readonly postprocess: PostprocessSpec;
   /** Name of a metric in `workloads/metrics/`, e.g. `top1`. */

@@ -1,3 +1,4 @@
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 
 /** How a session is to be made. */
@@ -5,13 +6,6 @@ export interface SessionOptions {
   readonly threads: number;
   /** false: every graph optimisation off, so that a cut model equals the whole bit for bit. */
   readonly graphOptimization: boolean;
-}
-
-/** A tensor's name, type and shape as the runtime sees it; symbolic dimensions are strings. */
-export interface TensorInfo {
-  readonly name: string;
-  readonly dtype: string;
-  readonly shape: readonly (number | string)[];
 }
 
 /** Something that runs tensors through one model. */

@@ -6,7 +6,7 @@ import type { InferRequest, InferResponse, Parameter, SentStamp } from '../rpc/m
 import type { CallContext } from '../rpc/method.js';
 import { elapsedNs, nowNs } from './clock.js';
 import type { Deployment, Deployments } from './deployments.js';
-import type { TensorInfo } from './engine.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import { ATTEMPT_PARAMETER, HOPS_PARAMETER, newHop, READY_PARAMETER, STAGE_PARAMETER } from './hops.js';
 import type { NodeMetrics } from './metrics.js';
 import { ITEM_INPUT, type Pipeline } from './pipeline.js';

@@ -8,7 +8,7 @@ import type { CallContext } from '../rpc/method.js';
 import { elapsedNs, nowNs } from './clock.js';
 import { withDeadline } from './deadline.js';
 import type { Deployment, RunnableStage } from './deployments.js';
-import type { TensorInfo } from './engine.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import { backoffMs, FAIL, isMendable } from './failure-policy.js';
 import { type ChainResult, forward, type Ready } from './forward.js';
 import { type HopRecord, newHop } from './hops.js';

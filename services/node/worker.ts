@@ -6,7 +6,8 @@ import { ELEMENT_BYTES, elementCount, type NamedTensor, type Tensor } from '../.
 import type { Preprocessor, PreprocessSpec } from '../../workloads/types.js';
 import { timeJobs } from './calibration-job.js';
 import { elapsedNs, nowNs } from './clock.js';
-import type { EngineSession, TensorInfo } from './engine.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
+import type { EngineSession } from './engine.js';
 import { engineNamed } from './engines/index.js';
 import { transferable } from './transfer.js';
 import type { AnswerMessage, CallMessage, CallName, Calls, RunJob, RunResult, SessionSpec } from './worker-messages.js';

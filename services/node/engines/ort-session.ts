@@ -1,6 +1,6 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common';
+import { fromOrt, type OrtMetadata, runtimeError, tensorInfos, toOrt } from '../../../onnx/runtime/tensors.js';
 import type { EngineSession } from '../engine.js';
-import { fromOrt, type OrtMetadata, runtimeError, tensorInfos, toOrt } from './ort-tensors.js';
 
 /** What both builds of ONNX Runtime have in common once a session is made. */
 export async function ortSession(create: Promise<InferenceSession>): Promise<EngineSession> {

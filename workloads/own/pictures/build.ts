@@ -7,11 +7,11 @@ import type { Progress } from '../../../base/progress.js';
 import { float32Values, type NamedTensor } from '../../../onnx/tensor.js';
 import { encodeModel } from '../../../onnx/write.js';
 import { createPreprocessor } from '../../preprocess/index.js';
-import { sharpModule } from '../../sharp-module.js';
 import { ahead } from './ahead.js';
-import { PICTURE_CLASSES } from './classes.js';
+import { className, PICTURE_CLASSES } from './classes.js';
+import { encodedPicture } from './jpeg.js';
 import { FEATURE_COUNT, featureModel, PICTURES_PREPROCESS, withHead } from './network.js';
-import { type Part, PICTURE_HEIGHT, PICTURE_WIDTH, renderPicture } from './render.js';
+import type { Part } from './render.js';
 import { headAccuracy, ridge, type Samples } from './ridge.js';
 
 /** Raised whenever the same seed gives other pictures or another model. */
@@ -42,9 +42,6 @@ export const MODEL_FILE = 'model.onnx';
 export const RECORD_FILE = 'record.json';
 
 const LAMBDAS = [0.01, 0.03, 0.1, 0.3];
-
-/** As cameras set it: hardly any loss to be seen. */
-const JPEG_QUALITY = 95;
 
 /** Pictures under way at a time: while one is drawn, others are packed and unpacked in sharp's threads. */
 const DEPTH = 4;
@@ -117,8 +114,6 @@ export async function buildPictures(
   }
 }
 
-const className = (index: number): string => (PICTURE_CLASSES[index % PICTURE_CLASSES.length] as { name: string }).name;
-
 /** The head that does best on the tuning part; of equals, the one with the stronger regularisation. */
 function chooseHead(fit: Samples, tune: Samples) {
   const headFor = ridge(fit, PICTURE_CLASSES.length);
@@ -138,15 +133,9 @@ interface PreparedPicture {
 function preparedPictures(seed: number, part: Part, count: number): AsyncGenerator<PreparedPicture> {
   const preprocess = createPreprocessor(PICTURES_PREPROCESS);
   return ahead(count, DEPTH, async (index) => {
-    const jpeg = await encodeJpeg(renderPicture(seed, part, index));
+    const jpeg = await encodedPicture(seed, part, index);
     return { index, jpeg, inputs: await preprocess(jpeg) };
   });
-}
-
-async function encodeJpeg(pixels: Uint8Array): Promise<Uint8Array> {
-  const sharp = await sharpModule();
-  const raw = { width: PICTURE_WIDTH, height: PICTURE_HEIGHT, channels: 3 } as const;
-  return sharp(pixels, { raw }).jpeg({ quality: JPEG_QUALITY }).toBuffer();
 }
 
 async function featuresOf(session: InferenceSession, inputs: readonly NamedTensor[]): Promise<Float32Array> {

@@ -64,3 +64,8 @@ export const PICTURE_CLASSES: readonly PictureClass[] = [
   },
   { name: 'waves', outline: disc, pattern: (x, y) => Math.sin(11 * x + 2.2 * Math.sin(5 * y)) },
 ];
+
+/** The kind that the picture of this index shows: all kinds in turn. */
+export function className(index: number): string {
+  return (PICTURE_CLASSES[index % PICTURE_CLASSES.length] as PictureClass).name;
+}

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import { cacheDir } from '../../../base/paths.js';
 import { silent } from '../../../base/progress.js';
-import type { Workload } from '../../types.js';
+import type { Workload, WorkloadItem } from '../../types.js';
 import type { OwnOptions } from '../own-workload.js';
 import {
   buildPictures,
@@ -14,7 +14,10 @@ import {
   type PicturesRecord,
   RECORD_FILE,
 } from './build.js';
+import { className } from './classes.js';
+import { encodedPicture } from './jpeg.js';
 import { PICTURES_PREPROCESS } from './network.js';
+import type { Part } from './render.js';
 
 /** Enough to fit 864 features, to tell their regularisations apart, and to know the accuracy to 1.5 points. */
 const SIZES = { fit: 800, tune: 200, evaluation: 300 };
@@ -35,10 +38,21 @@ export async function loadPictures(
     name: 'pictures',
     modelPath: join(folder, MODEL_FILE),
     items: record.items.map(({ file, label }) => ({ id: file, label, read: () => readFile(join(folder, file)) })),
+    calibration: drawnItems(seed, 'fit', sizes.fit),
+    tuning: drawnItems(seed, 'tune', sizes.tune),
     preprocess: PICTURES_PREPROCESS,
     postprocess: { kind: 'argmax', output: 'logits', classes: record.classes },
     metric: 'top1',
   };
+}
+
+/** The pictures of a part that is not kept: each is drawn again when it is asked for. */
+function drawnItems(seed: number, part: Part, count: number): WorkloadItem[] {
+  return Array.from({ length: count }, (_, index) => ({
+    id: `${part}/${index}`,
+    label: className(index),
+    read: () => encodedPicture(seed, part, index),
+  }));
 }
 
 function keyOf(config: PicturesConfig): string {

@@ -1,8 +1,14 @@
 import { Tensor as OrtTensor } from 'onnxruntime-common';
-import { messageOf, TierbedError } from '../../../base/errors.js';
-import { type DType, denseTensor, ELEMENT_BYTES, type NamedTensor, type Tensor } from '../../../onnx/tensor.js';
-import { TYPED_ARRAY } from '../../../onnx/typed-array.js';
-import type { TensorInfo } from '../engine.js';
+import { messageOf, TierbedError } from '../../base/errors.js';
+import { type DType, denseTensor, ELEMENT_BYTES, type NamedTensor, type Tensor } from '../tensor.js';
+import { TYPED_ARRAY } from '../typed-array.js';
+
+/** A tensor's name, type and shape as the runtime sees it; symbolic dimensions are strings. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly (number | string)[];
+}
 
 /** What onnxruntime-common says of one input or output. */
 export type OrtMetadata =

@@ -1,0 +1,100 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { InferenceSession } from 'onnxruntime-node';
+import type { Model } from '../model.js';
+import type { NamedTensor } from '../tensor.js';
+import { writeModel } from '../write.js';
+import { fromOrt, type OrtMetadata, runtimeError, type TensorInfo, tensorInfos, toOrt } from './tensors.js';
+
+/** How a model is opened for work on it: to calibrate, to evaluate, to profile. Nodes have engines of their own. */
+export interface OpenOptions {
+  /** Threads of one operator; 0, the default, is one for each processor. */
+  readonly threads?: number;
+  /** false: every graph optimisation off. */
+  readonly graphOptimization?: boolean;
+  /** Where the runtime writes what its optimisation made of the model. */
+  readonly optimizedPath?: string;
+  /** Records every node's time; `endProfile` gives the file, whose name begins with this. */
+  readonly profilePrefix?: string;
+}
+
+/** A model that is open in this process. */
+export interface ModelSession {
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  /**
+   * @param wanted names of the outputs; all, in the model's order, unless said otherwise
+   * @throws TierbedError `invalid` on a wrong name, type or shape, and when the runtime fails
+   */
+  run(inputs: readonly NamedTensor[], wanted?: readonly string[]): Promise<readonly NamedTensor[]>;
+  /** Stops profiling, which writes the profile. */
+  endProfile(): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a model on the CPU with stock ONNX Runtime: by its path, or as data.
+ *
+ * @throws TierbedError `invalid` when the runtime refuses it
+ */
+export async function openModel(model: string | Model, options: OpenOptions = {}): Promise<ModelSession> {
+  if (typeof model === 'string') return openFile(model, options);
+  // By way of a file: external data stays where it is, and the bytes are not in memory twice.
+  const folder = await mkdtemp(join(tmpdir(), 'tierbed-model-'));
+  try {
+    const path = join(folder, 'model.onnx');
+    await writeModel(model, path);
+    return await openFile(path, options);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function openFile(path: string, options: OpenOptions): Promise<ModelSession> {
+  const { threads = 0, graphOptimization = true, optimizedPath, profilePrefix } = options;
+  // Loaded when it is needed: whoever only looks at a model does not wait for the runtime.
+  const { InferenceSession } = await import('onnxruntime-node');
+  let session: InferenceSession;
+  try {
+    session = await InferenceSession.create(path, {
+      executionProviders: ['cpu'],
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: graphOptimization ? 'all' : 'disabled',
+      logSeverityLevel: 4,
+      ...(optimizedPath !== undefined && { optimizedModelFilePath: optimizedPath }),
+      ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
+    });
+  } catch (error) {
+    throw runtimeError('the model could not be opened', error);
+  }
+  try {
+    return wrapped(session);
+  } catch (error) {
+    await session.release();
+    throw error;
+  }
+}
+
+function wrapped(session: InferenceSession): ModelSession {
+  const inputs = tensorInfos(session.inputMetadata as readonly OrtMetadata[]);
+  const outputs = tensorInfos(session.outputMetadata as readonly OrtMetadata[]);
+  const names = outputs.map(({ name }) => name);
+  return {
+    inputs,
+    outputs,
+    async run(tensors, wanted = names) {
+      const feeds = toOrt(tensors, inputs);
+      try {
+        const results = await session.run(feeds, wanted);
+        return wanted.map((name) => fromOrt(name, results[name] as Parameters<typeof fromOrt>[1]));
+      } catch (error) {
+        throw runtimeError('the model could not be run', error);
+      }
+    },
+    endProfile: () => session.endProfiling(),
+    close: () => session.release(),
+  };
+}

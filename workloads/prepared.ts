@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { messageOf, TierbedError } from '../base/errors.js';
+import type { NamedTensor } from '../onnx/tensor.js';
+import { createPreprocessor } from './preprocess/index.js';
+import type { Workload, WorkloadItem, WorkloadPart } from './types.js';
+
+/** An item as its model takes it. */
+export interface PreparedItem {
+  readonly id: string;
+  readonly label: string;
+  readonly inputs: readonly NamedTensor[];
+}
+
+/** An item that could not be read or prepared, and why. */
+export interface UnreadableItem {
+  readonly id: string;
+  readonly reason: string;
+}
+
+/** The items of a part, none read yet. */
+export function partOf(workload: Workload, part: WorkloadPart): readonly WorkloadItem[] {
+  return part === 'evaluation' ? workload.items : workload[part];
+}
+
+/**
+ * The items of a part, read and prepared one after the other, so that a large part is never in memory at once. What
+ * cannot be read or prepared is handed to `unreadable`, never skipped in silence.
+ *
+ * @throws TierbedError `cancelled` when `signal` says so
+ */
+export async function* preparedItems(
+  workload: Workload,
+  part: WorkloadPart,
+  unreadable: (item: UnreadableItem) => void,
+  signal?: AbortSignal,
+): AsyncGenerator<PreparedItem> {
+  const preprocess = createPreprocessor(workload.preprocess);
+  for (const item of partOf(workload, part)) {
+    const { id, label } = item;
+    // Runs of the model do not give way by themselves: signals and progress get their turn here.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (signal?.aborted) throw new TierbedError('cancelled', `reading the items of ${workload.name} was cancelled`);
+    let inputs: readonly NamedTensor[];
+    try {
+      inputs = await preprocess(await item.read());
+    } catch (error) {
+      unreadable({ id, reason: messageOf(error) });
+      continue;
+    }
+    yield { id, label, inputs };
+  }
+}
+
+/**
+ * The sha256, in hex, of all that a part's inputs follow from: the items' bytes and labels in their order, and the
+ * preprocessing. Reads every item.
+ *
+ * @throws TierbedError `cancelled` when `signal` says so; as an item's `read`
+ */
+export async function partHash(workload: Workload, part: WorkloadPart, signal?: AbortSignal): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify([workload.preprocess, workload.postprocess, workload.metric]));
+  for (const item of partOf(workload, part)) {
+    if (signal?.aborted) throw new TierbedError('cancelled', `reading the items of ${workload.name} was cancelled`);
+    const bytes = await item.read().catch(() => new Uint8Array());
+    hash.update(JSON.stringify([item.id, item.label, bytes.byteLength])).update(bytes);
+  }
+  return hash.digest('hex');
+}
