@@ -1,5 +1,5 @@
 import { EXIT_CODES } from '../../../base/errors.js';
-import { TIER_NAMES } from '../tiers.js';
+import { TIER_NAMES } from '../tiers/tiers.js';
 
 /*
  * JSON Schemas of what the API takes and gives, the one source of its checks and of /openapi.json. `api.ts` says the

@@ -3,7 +3,7 @@ import { messageOf, TierbedError } from '../../../base/errors.js';
 import { silent } from '../../../base/progress.js';
 import type { LinkSettings } from '../../link/types.js';
 import type { LinkReport } from '../../link/verify.js';
-import type { OrchestratorMetrics } from '../metrics.js';
+import type { OrchestratorMetrics } from '../metrics/metrics.js';
 import type { Runtime, Testbed } from '../runtimes/runtime.js';
 import type { StatusView } from './api.js';
 import type { FaultBoard, KnownFault } from './fault-access.js';

@@ -6,7 +6,7 @@ import { LINK_DRIVERS } from '../../../../services/link/index.js';
 import type { LinkSettings } from '../../../../services/link/types.js';
 import type { Runtime, Testbed, TierLimits } from '../../../../services/orchestrator/runtimes/runtime.js';
 import type { ActiveFault, FaultBoard } from '../../../../services/orchestrator/server/fault-access.js';
-import type { TierName } from '../../../../services/orchestrator/tiers.js';
+import type { TierName } from '../../../../services/orchestrator/tiers/tiers.js';
 import { Harness } from './harness.js';
 
 const LINKS: readonly LinkSettings[] = [
