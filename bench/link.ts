@@ -4,8 +4,8 @@
 import Docker from 'dockerode';
 import { standardDeviation } from '../analysis/stats/moments.js';
 import { Random } from '../base/random.js';
-import { standardDraw } from '../services/link/jitter.js';
-import { gilbert } from '../services/link/loss.js';
+import { standardDraw } from '../services/link/shaping/jitter.js';
+import { gilbert } from '../services/link/shaping/loss.js';
 import type { JitterDistribution } from '../services/link/types.js';
 import { SEGMENT_BYTES, wireBytes } from '../services/link/wire.js';
 import { DockerTestbed } from '../test/support/docker-testbed.js';

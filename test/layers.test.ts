@@ -36,7 +36,7 @@ const FORBIDDEN: readonly (readonly [from: string, target: string])[] = [
   ['services/gate', 'workloads'],
   ['services/gate', 'proto'],
   // What shapes and proves links knows nothing of the process that does it in a tier's namespace.
-  ...['drivers', 'netem', 'nfqueue', 'probe', 'proxy', 'traces'].map(
+  ...['drivers', 'netem', 'nfqueue', 'probe', 'proxy', 'shaping', 'system', 'traces', 'verify'].map(
     (folder) => [`services/link/${folder}`, 'services/link/agent'] as const,
   ),
 ];

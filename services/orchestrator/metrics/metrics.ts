@@ -1,7 +1,7 @@
 import { Gauge, Registry } from 'prom-client';
 import { version } from '../../../base/paths.js';
 import type { LinkSettings } from '../../link/types.js';
-import type { LinkReport } from '../../link/verify.js';
+import type { LinkReport } from '../../link/verify/verify.js';
 import { collectProcessMetrics } from '../../metrics/process-metrics.js';
 import type { FaultOptions } from '../faults/fault.js';
 import type { RunObserver } from '../run/run-observer.js';

@@ -5,7 +5,7 @@ import type { LinksAfterwards } from '../../../analysis/validity.js';
 import { version } from '../../../base/paths.js';
 import type { Progress } from '../../../base/progress.js';
 import { metric } from '../../../workloads/metrics/index.js';
-import type { LinkFigure } from '../../link/verify.js';
+import type { LinkFigure } from '../../link/verify/verify.js';
 import { diskError } from '../disk-error.js';
 import { readEvents } from '../events/study-events.js';
 import type { PlanFile } from '../plan/plan-file.js';

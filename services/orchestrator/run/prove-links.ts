@@ -1,7 +1,7 @@
 import { TierbedError } from '../../../base/errors.js';
 import type { Progress } from '../../../base/progress.js';
 import type { LinkSettings } from '../../link/types.js';
-import { assertLinks, type LinkReport, verifyLinks } from '../../link/verify.js';
+import { assertLinks, type LinkReport, verifyLinks } from '../../link/verify/verify.js';
 import type { ResultsFolder } from '../results/results-folder.js';
 import type { LinkTolerance, Runtime, Testbed } from '../runtimes/runtime.js';
 import type { ResolvedStudy } from '../study/resolve.js';

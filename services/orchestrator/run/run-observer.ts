@@ -1,6 +1,6 @@
 import type { SampleRow } from '../../../analysis/columns.js';
 import type { LinkSettings } from '../../link/types.js';
-import type { LinkReport } from '../../link/verify.js';
+import type { LinkReport } from '../../link/verify/verify.js';
 import type { FaultBoard } from '../faults/fault-board.js';
 import type { Testbed } from '../runtimes/runtime.js';
 

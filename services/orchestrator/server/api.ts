@@ -1,6 +1,6 @@
 import type { ErrorKind } from '../../../base/errors.js';
-import type { LinkFigure } from '../../link/judge.js';
 import type { Direction, JitterDistribution, LinkName, LinkSettings } from '../../link/types.js';
+import type { LinkFigure } from '../../link/verify/judge.js';
 import type { TierLimits, TierState } from '../runtimes/runtime.js';
 import type { TierName } from '../tiers/tiers.js';
 import type { ActiveFault, KnownFault } from './fault-access.js';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import { silent } from '../../../base/progress.js';
 import type { LinkSettings } from '../../link/types.js';
-import type { LinkReport } from '../../link/verify.js';
+import type { LinkReport } from '../../link/verify/verify.js';
 import type { OrchestratorMetrics } from '../metrics/metrics.js';
 import type { Runtime, Testbed } from '../runtimes/runtime.js';
 import type { StatusView } from './api.js';

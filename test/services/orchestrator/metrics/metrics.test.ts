@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { COLUMNS, PARTS, type SampleRow } from '../../../../analysis/columns.js';
 import type { LinkSettings } from '../../../../services/link/types.js';
-import type { LinkReport } from '../../../../services/link/verify.js';
+import type { LinkReport } from '../../../../services/link/verify/verify.js';
 import type { FaultBoard } from '../../../../services/orchestrator/faults/fault-board.js';
 import { OrchestratorMetrics } from '../../../../services/orchestrator/metrics/metrics.js';
 import { rowParts } from '../../../../services/orchestrator/metrics/row-parts.js';

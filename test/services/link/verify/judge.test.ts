@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Expected } from '../../../services/link/expect.js';
-import { judgeMessage, judgePings, judgeRate } from '../../../services/link/judge.js';
-import { clippedNormal } from '../../../services/link/normal.js';
-import type { Exchange } from '../../../services/link/probe/link-probe.js';
+import type { Exchange } from '../../../../services/link/probe/link-probe.js';
+import type { Expected } from '../../../../services/link/verify/expect.js';
+import { judgeMessage, judgePings, judgeRate } from '../../../../services/link/verify/judge.js';
+import { clippedNormal } from '../../../../services/link/verify/normal.js';
 
 const tolerance = { ms: 1, share: 0.03 };
 const expected = (over: Partial<Expected> = {}): Expected => ({

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { TierbedError } from '../../../base/errors.js';
-import { proxyDriver } from '../../../services/link/drivers/proxy.js';
-import type { DirectionSettings, LinkSettings, OpenLinks } from '../../../services/link/types.js';
+import { TierbedError } from '../../../../base/errors.js';
+import { proxyDriver } from '../../../../services/link/drivers/proxy.js';
+import type { DirectionSettings, LinkSettings, OpenLinks } from '../../../../services/link/types.js';
 import {
   assertLinks,
   type LinkFigure,
   type LinkReport,
   linkTable,
   verifyLinks,
-} from '../../../services/link/verify.js';
+} from '../../../../services/link/verify/verify.js';
 
 const base: DirectionSettings = { rateMbps: 40, delayMs: 5, jitterMs: 0, queueBytes: 65_536 };
 

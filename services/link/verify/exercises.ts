@@ -1,3 +1,13 @@
+import {
+  type Arrival,
+  type Exchange,
+  type LinkProbe,
+  MIN_DATAGRAM_BYTES,
+  type PacketProbe,
+} from '../probe/link-probe.js';
+import { PING_BYTES } from '../probe/probe.js';
+import type { Direction, LinkSettings } from '../types.js';
+import { PACKET_BYTES, transferMs, wireBytes } from '../wire.js';
 import { type Expected, leastMs, rateOf } from './expect.js';
 import {
   type Judged,
@@ -10,17 +20,7 @@ import {
   judgeTrains,
   type Tolerance,
 } from './judge.js';
-import {
-  type Arrival,
-  type Exchange,
-  type LinkProbe,
-  MIN_DATAGRAM_BYTES,
-  type PacketProbe,
-} from './probe/link-probe.js';
-import { PING_BYTES } from './probe/probe.js';
-import type { Direction, LinkSettings } from './types.js';
 import { deliveryWindow } from './verify-trace.js';
-import { PACKET_BYTES, transferMs, wireBytes } from './wire.js';
 
 /** A message of this size shows what a rate does to a single request. */
 const MESSAGE_BYTES = 10_000;

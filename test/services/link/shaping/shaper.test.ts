@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Shaper } from '../../../services/link/shaper.js';
-import { UNLIMITED_BYTES } from '../../../services/link/transit.js';
-import type { DirectionSettings } from '../../../services/link/types.js';
-import { wireBytes } from '../../../services/link/wire.js';
+import { Shaper } from '../../../../services/link/shaping/shaper.js';
+import { UNLIMITED_BYTES } from '../../../../services/link/shaping/transit.js';
+import type { DirectionSettings } from '../../../../services/link/types.js';
+import { wireBytes } from '../../../../services/link/wire.js';
 
 const plain: DirectionSettings = { delayMs: 0, jitterMs: 0, queueBytes: 1_000_000 };
 

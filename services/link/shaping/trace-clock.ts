@@ -1,4 +1,4 @@
-import type { DirectionSettings, LinkTrace } from './types.js';
+import type { DirectionSettings, LinkTrace } from '../types.js';
 
 /** Settings, and until when they hold. */
 export interface Stretch {

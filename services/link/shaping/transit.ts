@@ -1,8 +1,8 @@
+import type { DirectionSettings } from '../types.js';
 import { Fifo } from './fifo.js';
 import { type Draws, drawDelayMs } from './jitter.js';
 import { DeliverySchedule, serialisedMs } from './rate-limiter.js';
 import { TraceClock } from './trace-clock.js';
-import type { DirectionSettings } from './types.js';
 
 /** What may be on its way in a direction whose rate is not limited: 5 Gbit/s at 100 ms. */
 export const UNLIMITED_BYTES = 64 * 1024 * 1024;

@@ -1,6 +1,6 @@
+import type { LinkTrace } from '../types.js';
+import { PACKET_BYTES } from '../wire.js';
 import { firstIndex, type TraceClock } from './trace-clock.js';
-import type { LinkTrace } from './types.js';
-import { PACKET_BYTES } from './wire.js';
 
 /** A piece of a trace shorter than this is passed over: rounding must not hold the clock. */
 const LEAST_STRETCH_MS = 1e-6;

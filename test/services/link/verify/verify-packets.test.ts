@@ -1,12 +1,12 @@
 // What the proof says of links that have packets of their own, over links that are computed: no clock, no machine.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { binomialRange } from '../../../analysis/stats/binomial-range.js';
-import { expectation } from '../../../services/link/expect.js';
-import { judgeLoss } from '../../../services/link/judge.js';
-import type { DirectionSettings, LinkSettings } from '../../../services/link/types.js';
-import { type LinkReport, verifyLinks } from '../../../services/link/verify.js';
-import { deliveryWindow } from '../../../services/link/verify-trace.js';
+import { binomialRange } from '../../../../analysis/stats/binomial-range.js';
+import type { DirectionSettings, LinkSettings } from '../../../../services/link/types.js';
+import { expectation } from '../../../../services/link/verify/expect.js';
+import { judgeLoss } from '../../../../services/link/verify/judge.js';
+import { type LinkReport, verifyLinks } from '../../../../services/link/verify/verify.js';
+import { deliveryWindow } from '../../../../services/link/verify/verify-trace.js';
 import { simulatedLinks } from './simulated-probe.js';
 
 const docker = { toleranceMs: 0.5, tolerancePct: 2, attempts: 3 };

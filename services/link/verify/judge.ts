@@ -1,9 +1,9 @@
-import { binomialRange } from '../../analysis/stats/binomial-range.js';
+import { binomialRange } from '../../../analysis/stats/binomial-range.js';
+import type { Arrival, Exchange } from '../probe/link-probe.js';
+import type { Direction } from '../types.js';
+import { PACKET_BYTES, passedMs, SEGMENT_BYTES, transferMs } from '../wire.js';
 import { type Expected, leastMs, rateOf } from './expect.js';
-import type { Arrival, Exchange } from './probe/link-probe.js';
-import type { Direction } from './types.js';
 import type { DeliveryWindow } from './verify-trace.js';
-import { PACKET_BYTES, passedMs, SEGMENT_BYTES, transferMs } from './wire.js';
 
 export type FigureName =
   | 'delayMs'

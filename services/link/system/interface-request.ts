@@ -1,4 +1,4 @@
-import { TierbedError } from '../../base/errors.js';
+import { TierbedError } from '../../../base/errors.js';
 import { ENODEV, type Libc } from './libc.js';
 
 const AF_INET = 2;

@@ -1,5 +1,5 @@
-import type { Random } from '../../base/random.js';
-import type { JitterDistribution } from './types.js';
+import type { Random } from '../../../base/random.js';
+import type { JitterDistribution } from '../types.js';
 
 /** What jitter and loss draw from: a `Random`, or a script in tests. */
 export type Draws = Pick<Random, 'normal' | 'uniform'>;

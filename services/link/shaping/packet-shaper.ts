@@ -1,8 +1,8 @@
-import type { Random } from '../../base/random.js';
-import type { InterfaceStats } from './interface-driver.js';
+import type { Random } from '../../../base/random.js';
+import type { InterfaceStats } from '../interface-driver.js';
+import type { DirectionSettings } from '../types.js';
 import { Loss } from './loss.js';
 import { Transit } from './transit.js';
-import type { DirectionSettings } from './types.js';
 
 /** What becomes of a packet: it is on its way; lost, as the settings ask; or dropped, because the queue was full. */
 export type Fate = 'taken' | 'lost' | 'dropped';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Random } from '../../../base/random.js';
-import { drawDelayMs, standardDraw } from '../../../services/link/jitter.js';
-import type { JitterDistribution } from '../../../services/link/types.js';
+import { Random } from '../../../../base/random.js';
+import { drawDelayMs, standardDraw } from '../../../../services/link/shaping/jitter.js';
+import type { JitterDistribution } from '../../../../services/link/types.js';
 
 const COUNT = 200_000;
 

@@ -1,9 +1,9 @@
-import { Random } from '../../base/random.js';
-import { drawDelayMs } from './jitter.js';
-import { gilbert } from './loss.js';
+import { Random } from '../../../base/random.js';
+import { drawDelayMs } from '../shaping/jitter.js';
+import { gilbert } from '../shaping/loss.js';
+import type { Direction, DirectionSettings, LinkSettings } from '../types.js';
+import { transferMs } from '../wire.js';
 import { clippedNormal } from './normal.js';
-import type { Direction, DirectionSettings, LinkSettings } from './types.js';
-import { transferMs } from './wire.js';
 
 /** What a direction should do to messages, over one link or several in series. */
 export interface Expected {

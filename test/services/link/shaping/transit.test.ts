@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Random } from '../../../base/random.js';
-import { Transit } from '../../../services/link/transit.js';
-import type { DirectionSettings, LinkTrace } from '../../../services/link/types.js';
+import { Random } from '../../../../base/random.js';
+import { Transit } from '../../../../services/link/shaping/transit.js';
+import type { DirectionSettings, LinkTrace } from '../../../../services/link/types.js';
 
 const plain: DirectionSettings = { delayMs: 0, jitterMs: 0, queueBytes: 1_000_000 };
 const transit = (settings: Partial<DirectionSettings>, atMs = 0) =>

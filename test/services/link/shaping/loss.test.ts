@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Random } from '../../../base/random.js';
-import { gilbert, Loss, leastBurstPackets } from '../../../services/link/loss.js';
+import { Random } from '../../../../base/random.js';
+import { gilbert, Loss, leastBurstPackets } from '../../../../services/link/shaping/loss.js';
 
 const COUNT = 200_000;
 

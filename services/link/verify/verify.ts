@@ -1,11 +1,11 @@
-import { TierbedError } from '../../base/errors.js';
-import { type Progress, silent } from '../../base/progress.js';
+import { TierbedError } from '../../../base/errors.js';
+import { type Progress, silent } from '../../../base/progress.js';
+import type { LinkProbe } from '../probe/link-probe.js';
+import type { LinkName, LinkSettings, OpenLinks } from '../types.js';
+import { validateLinkSettings } from '../validate.js';
 import { type Exercising, exercises } from './exercises.js';
 import { expectation } from './expect.js';
 import { type Judged, judgeBlocked, type LinkFigure } from './judge.js';
-import type { LinkProbe } from './probe/link-probe.js';
-import type { LinkName, LinkSettings, OpenLinks } from './types.js';
-import { validateLinkSettings } from './validate.js';
 import { isTraced, withoutTraces } from './verify-trace.js';
 
 export type { FigureName, LinkFigure } from './judge.js';

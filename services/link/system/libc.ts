@@ -1,4 +1,4 @@
-import { messageOf, TierbedError } from '../../base/errors.js';
+import { messageOf, TierbedError } from '../../../base/errors.js';
 
 /** Memory outside JavaScript's heap: it does not move, and lives until it is freed, so structures may hold its address. */
 export interface NativeMemory {

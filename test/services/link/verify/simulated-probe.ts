@@ -1,9 +1,9 @@
-import { Random } from '../../../base/random.js';
-import { drawDelayMs } from '../../../services/link/jitter.js';
-import { Loss } from '../../../services/link/loss.js';
-import type { Arrival, EchoTask, Exchange, LinkProbe } from '../../../services/link/probe/link-probe.js';
-import type { Direction, DirectionSettings, LinkSettings, OpenLinks } from '../../../services/link/types.js';
-import { transferMs } from '../../../services/link/wire.js';
+import { Random } from '../../../../base/random.js';
+import type { Arrival, EchoTask, Exchange, LinkProbe } from '../../../../services/link/probe/link-probe.js';
+import { drawDelayMs } from '../../../../services/link/shaping/jitter.js';
+import { Loss } from '../../../../services/link/shaping/loss.js';
+import type { Direction, DirectionSettings, LinkSettings, OpenLinks } from '../../../../services/link/types.js';
+import { transferMs } from '../../../../services/link/wire.js';
 
 /** Links that do what they are told, computed and not run: what is measured over them has no error but chance. */
 export function simulatedLinks(

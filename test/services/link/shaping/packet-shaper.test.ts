@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Random } from '../../../base/random.js';
-import { PacketShaper } from '../../../services/link/packet-shaper.js';
-import type { DirectionSettings } from '../../../services/link/types.js';
+import { Random } from '../../../../base/random.js';
+import { PacketShaper } from '../../../../services/link/shaping/packet-shaper.js';
+import type { DirectionSettings } from '../../../../services/link/types.js';
 
 const plain: DirectionSettings = { delayMs: 0, jitterMs: 0, queueBytes: 1_000_000 };
 const shaper = (settings: Partial<DirectionSettings>, blocked = false) =>

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { messageOf, TierbedError } from '../../base/errors.js';
+import { messageOf, TierbedError } from '../../../base/errors.js';
 
 /** Longer than `-w` waits for the lock. */
 const TIMEOUT_MS = 15_000;

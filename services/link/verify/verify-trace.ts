@@ -1,5 +1,5 @@
-import type { DirectionSettings, LinkSettings, LinkTrace } from './types.js';
-import { PACKET_BYTES } from './wire.js';
+import type { DirectionSettings, LinkSettings, LinkTrace } from '../types.js';
+import { PACKET_BYTES } from '../wire.js';
 
 type Deliveries = Extract<LinkTrace, { kind: 'deliveries' }>;
 

@@ -1,7 +1,7 @@
+import type { DirectionSettings } from '../types.js';
+import { PACKET_BYTES, SEGMENT_BYTES, wireBytes } from '../wire.js';
 import type { Draws } from './jitter.js';
 import { Transit } from './transit.js';
-import type { DirectionSettings } from './types.js';
-import { PACKET_BYTES, SEGMENT_BYTES, wireBytes } from './wire.js';
 
 /** Payload that crosses an unlimited direction in one piece. */
 const WHOLE_READ_BYTES = 64 * 1024;
