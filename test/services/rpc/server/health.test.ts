@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type ClientReadableStream, Metadata } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { callUnary } from '../../../services/rpc/calls/call-unary.js';
-import { connect, type RpcChannel } from '../../../services/rpc/client.js';
-import { checkMethod, watchMethod } from '../../../services/rpc/health.js';
-import type { RpcServer } from '../../../services/rpc/server.js';
-import { startEcho } from './echo.js';
+import { callUnary } from '../../../../services/rpc/calls/call-unary.js';
+import { connect, type RpcChannel } from '../../../../services/rpc/client.js';
+import { checkMethod, watchMethod } from '../../../../services/rpc/server/health.js';
+import type { RpcServer } from '../../../../services/rpc/server/server.js';
+import { startEcho } from '../echo.js';
 
 const SERVICE = 'inference.GRPCInferenceService';
 let server: RpcServer;

@@ -1,7 +1,7 @@
 import { constants, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { Server, type ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
-import { WINDOW_BYTES } from './limits.js';
+import { WINDOW_BYTES } from '../limits.js';
 
 /** grpc-js's server as this file sees it: what is used of it, and the method, private in its types, that is extended. */
 interface BaseServer extends Pick<Server, 'addService' | 'bindAsync' | 'tryShutdown'> {

@@ -1,7 +1,7 @@
-import { TierbedError } from '../../base/errors.js';
-import { type DType, denseTensor, ELEMENT_BYTES, elementCount, type Tensor } from '../../onnx/tensor.js';
+import { TierbedError } from '../../../base/errors.js';
+import { type DType, denseTensor, ELEMENT_BYTES, elementCount, type Tensor } from '../../../onnx/tensor.js';
+import { DEFAULT_MAX_MESSAGE_BYTES, MAX_STRINGS } from '../limits.js';
 import { DATATYPE_OF } from './datatypes.js';
-import { DEFAULT_MAX_MESSAGE_BYTES, MAX_STRINGS } from './limits.js';
 import { FIXED32, FIXED64, LENGTH, malformed, VARINT, WireReader } from './wire.js';
 
 /** Fields of InferTensorContents by number. */

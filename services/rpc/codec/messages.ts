@@ -1,4 +1,4 @@
-import type { NamedTensor } from '../../onnx/tensor.js';
+import type { NamedTensor } from '../../../onnx/tensor.js';
 
 /** A parameter's value: `bool_param`, `int64_param` (`uint64_param` from 2^63 on), `double_param` or `string_param`. */
 export type Parameter = boolean | bigint | number | string;

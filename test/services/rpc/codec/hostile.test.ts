@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TierbedError } from '../../../base/errors.js';
-import { Random } from '../../../base/random.js';
-import { decodeInferRequest, decodeInferResponse, encodeInferRequest } from '../../../services/rpc/codec.js';
-import { MAX_PARAMETERS, MAX_RANK, MAX_STRINGS, MAX_TENSORS } from '../../../services/rpc/limits.js';
+import { TierbedError } from '../../../../base/errors.js';
+import { Random } from '../../../../base/random.js';
+import { decodeInferRequest, decodeInferResponse, encodeInferRequest } from '../../../../services/rpc/codec/codec.js';
+import { MAX_PARAMETERS, MAX_RANK, MAX_STRINGS, MAX_TENSORS } from '../../../../services/rpc/limits.js';
 import { encoded, oracle } from './oracle.js';
 import { framed, randomRequest } from './tensors.js';
 

@@ -4,18 +4,18 @@ import http2 from 'node:http2';
 import net from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { Metadata, status } from '@grpc/grpc-js';
-import { TierbedError } from '../../../base/errors.js';
-import { denseTensor } from '../../../onnx/tensor.js';
-import { connect, InferenceClient, type RpcChannel } from '../../../services/rpc/client.js';
-import { decodeStreamResponse, encodeInferRequest } from '../../../services/rpc/codec.js';
-import { FrameDecoder } from '../../../services/rpc/frame-decoder.js';
-import { Gather, gathers } from '../../../services/rpc/gather.js';
-import { modelStreamInfer } from '../../../services/rpc/inference.js';
-import { WINDOW_BYTES } from '../../../services/rpc/limits.js';
-import type { InferRequest, SentStamp } from '../../../services/rpc/messages.js';
-import type { CallContext } from '../../../services/rpc/method.js';
-import type { RpcServer } from '../../../services/rpc/server.js';
-import { echo, startEcho } from './echo.js';
+import { TierbedError } from '../../../../base/errors.js';
+import { denseTensor } from '../../../../onnx/tensor.js';
+import { connect, InferenceClient, type RpcChannel } from '../../../../services/rpc/client.js';
+import { decodeStreamResponse, encodeInferRequest } from '../../../../services/rpc/codec/codec.js';
+import type { InferRequest, SentStamp } from '../../../../services/rpc/codec/messages.js';
+import { FrameDecoder } from '../../../../services/rpc/frame-decoder.js';
+import { Gather, gathers } from '../../../../services/rpc/gather.js';
+import { modelStreamInfer } from '../../../../services/rpc/inference.js';
+import { WINDOW_BYTES } from '../../../../services/rpc/limits.js';
+import type { CallContext } from '../../../../services/rpc/method.js';
+import type { RpcServer } from '../../../../services/rpc/server/server.js';
+import { echo, startEcho } from '../echo.js';
 
 const open: { close(grace: number): unknown }[] = [];
 
@@ -130,7 +130,7 @@ describe('calls', () => {
     const { address } = await started();
     const channel = connect(address);
     open.push(channel);
-    const { NodeClient } = await import('../../../services/rpc/client.js');
+    const { NodeClient } = await import('../../../../services/rpc/client.js');
     await rejects(new NodeClient(channel).describe(), 'missing', /Describe/);
   });
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import protobuf from 'protobufjs';
-import { packageRoot } from '../../../base/paths.js';
+import { packageRoot } from '../../../../base/paths.js';
 
 const root = protobuf.loadSync(join(packageRoot, 'proto', 'inference.proto'));
 

@@ -1,8 +1,8 @@
-import { TierbedError } from '../../base/errors.js';
-import { type DType, denseTensor, elementCount, type NamedTensor, type Tensor } from '../../onnx/tensor.js';
-import { readClockNs } from './clock.js';
+import { TierbedError } from '../../../base/errors.js';
+import { type DType, denseTensor, elementCount, type NamedTensor, type Tensor } from '../../../onnx/tensor.js';
+import { readClockNs } from '../clock.js';
+import { MAX_PARAMETERS, MAX_RANK, MAX_STRINGS, MAX_TENSORS } from '../limits.js';
 import { DATATYPES } from './datatypes.js';
-import { MAX_PARAMETERS, MAX_RANK, MAX_STRINGS, MAX_TENSORS } from './limits.js';
 import {
   type InferRequest,
   type InferResponse,

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { type ChannelInterface, connectivityState } from '@grpc/grpc-js';
-import { Http2Call } from './http2-call.js';
-import { Http2Connection } from './http2-connection.js';
+import { Http2Call } from './call.js';
+import { Http2Connection } from './connection.js';
 
 /**
  * A channel for grpc-js's client that writes a message's parts to the HTTP/2 stream as they lie in memory, where grpc-js's

@@ -1,6 +1,6 @@
 import type { ServerInterceptingCall, ServerInterceptor } from '@grpc/grpc-js';
-import { FrameDecoder } from './frame-decoder.js';
-import { gathers } from './gather.js';
+import { FrameDecoder } from '../frame-decoder.js';
+import { gathers } from '../gather.js';
 
 /** The part of grpc-js's server call that joins what comes in to messages. */
 interface HasDecoder {

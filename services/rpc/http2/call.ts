@@ -1,10 +1,10 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
 import { addAbortSignal } from 'node:stream';
 import { type ChannelInterface, Metadata, type StatusObject, status } from '@grpc/grpc-js';
-import { messageOf } from '../../base/errors.js';
-import { FrameDecoder } from './frame-decoder.js';
-import { FRAME_HEADER_BYTES, Gather } from './gather.js';
-import type { Http2Connection } from './http2-connection.js';
+import { messageOf } from '../../../base/errors.js';
+import { FrameDecoder } from '../frame-decoder.js';
+import { FRAME_HEADER_BYTES, Gather } from '../gather.js';
+import type { Http2Connection } from './connection.js';
 
 type Call = ReturnType<ChannelInterface['createCall']>;
 type Listener = Parameters<Call['start']>[1];

@@ -1,11 +1,11 @@
 import http2, { type ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../../base/errors.js';
+import { messageOf } from '../../../base/errors.js';
+import { WINDOW_BYTES } from '../limits.js';
+import { KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS } from '../options.js';
+import { unreachable } from '../status.js';
 import { dial } from './dial.js';
-import { WINDOW_BYTES } from './limits.js';
-import { KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS } from './options.js';
-import { unreachable } from './status.js';
 
 const CONNECT_TIMEOUT_MS = 20_000;
 const RETRY_MS = 100;

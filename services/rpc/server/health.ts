@@ -1,7 +1,7 @@
-import { TierbedError } from '../../base/errors.js';
-import { serveServerStream } from './calls/serve-server-stream.js';
-import { serveUnary } from './calls/serve-unary.js';
-import { codecsOf, loadProto } from './protos.js';
+import { TierbedError } from '../../../base/errors.js';
+import { serveServerStream } from '../calls/serve-server-stream.js';
+import { serveUnary } from '../calls/serve-unary.js';
+import { codecsOf, loadProto } from '../protos.js';
 import type { RpcService } from './service.js';
 
 export type ServingStatus = 'UNKNOWN' | 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';

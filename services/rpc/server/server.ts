@@ -1,16 +1,16 @@
 import type { Socket } from 'node:net';
 import { ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import { messageOf, TierbedError } from '../../base/errors.js';
+import { messageOf, TierbedError } from '../../../base/errors.js';
+import { DEFAULT_MAX_MESSAGE_BYTES } from '../limits.js';
+import { KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS } from '../options.js';
+import { loadProtoForReflection } from '../protos.js';
 import { answerAtOnce } from './answer-at-once.js';
 import { Health, type ServingStatus } from './health.js';
-import { DEFAULT_MAX_MESSAGE_BYTES } from './limits.js';
-import { KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS } from './options.js';
-import { loadProtoForReflection } from './protos.js';
 import { readInPlace } from './read-in-place.js';
 import type { RpcService } from './service.js';
 import { WideServer } from './wide-server.js';
-import './quiet.js';
+import '../quiet.js';
 
 export interface RpcServerOptions {
   /** Name or address to listen on; services of a testbed on one machine use 127.0.0.1. */

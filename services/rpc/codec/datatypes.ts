@@ -1,4 +1,4 @@
-import type { DType } from '../../onnx/tensor.js';
+import type { DType } from '../../../onnx/tensor.js';
 
 /** Tensor data types by the name that the Open Inference Protocol gives them. */
 export const DATATYPES: Readonly<Record<string, DType>> = Object.freeze(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Random } from '../../../base/random.js';
-import { type DType, denseTensor, type NamedTensor } from '../../../onnx/tensor.js';
+import { Random } from '../../../../base/random.js';
+import { type DType, denseTensor, type NamedTensor } from '../../../../onnx/tensor.js';
 import {
   decodeInferRequest,
   decodeInferResponse,
@@ -9,10 +9,10 @@ import {
   encodeInferRequest,
   encodeInferResponse,
   encodeStreamResponse,
-} from '../../../services/rpc/codec.js';
-import { DATATYPE_OF } from '../../../services/rpc/datatypes.js';
-import { toGrpc } from '../../../services/rpc/gather.js';
-import type { InferRequest, Parameter, SentStamp } from '../../../services/rpc/messages.js';
+} from '../../../../services/rpc/codec/codec.js';
+import { DATATYPE_OF } from '../../../../services/rpc/codec/datatypes.js';
+import type { InferRequest, Parameter, SentStamp } from '../../../../services/rpc/codec/messages.js';
+import { toGrpc } from '../../../../services/rpc/gather.js';
 import { encoded, oracle, plain } from './oracle.js';
 import { DTYPES, framed, randomRequest, randomTensor } from './tensors.js';
 

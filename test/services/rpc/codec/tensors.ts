@@ -1,6 +1,6 @@
-import { Random } from '../../../base/random.js';
-import { type DType, denseTensor, ELEMENT_BYTES, elementCount, type NamedTensor } from '../../../onnx/tensor.js';
-import type { InferRequest, Parameter } from '../../../services/rpc/messages.js';
+import { Random } from '../../../../base/random.js';
+import { type DType, denseTensor, ELEMENT_BYTES, elementCount, type NamedTensor } from '../../../../onnx/tensor.js';
+import type { InferRequest, Parameter } from '../../../../services/rpc/codec/messages.js';
 
 export const DTYPES = [...Object.keys(ELEMENT_BYTES), 'string'] as DType[];
 

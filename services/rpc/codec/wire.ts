@@ -1,4 +1,4 @@
-import { TierbedError } from '../../base/errors.js';
+import { TierbedError } from '../../../base/errors.js';
 
 /** Protocol Buffers' wire types (protobuf.dev/programming-guides/encoding). */
 export const VARINT = 0;

@@ -1,8 +1,8 @@
-import { TierbedError } from '../../base/errors.js';
-import { byteLength, type NamedTensor, type Tensor } from '../../onnx/tensor.js';
-import { readClockNs } from './clock.js';
+import { TierbedError } from '../../../base/errors.js';
+import { byteLength, type NamedTensor, type Tensor } from '../../../onnx/tensor.js';
+import { readClockNs } from '../clock.js';
+import { FRAME_HEADER_BYTES, Gather } from '../gather.js';
 import { DATATYPE_OF } from './datatypes.js';
-import { FRAME_HEADER_BYTES, Gather } from './gather.js';
 import {
   type InferRequest,
   type InferResponse,

@@ -1,4 +1,4 @@
-import type { Gather } from './gather.js';
+import type { Gather } from '../gather.js';
 
 /** Changes an encoded data-plane message before it is sent; gives it back as it is where there is nothing to change. */
 export type Tamper = (message: Gather) => Gather;
