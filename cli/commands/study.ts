@@ -64,7 +64,7 @@ async function results(id: string, options: ApiCommandFlags & { readonly out?: s
     const client = await connectTo(options);
     await client.study(id);
     const folder = options.out ?? join('results', id);
-    const { diskError } = await import('../../services/orchestrator/disk-error.js');
+    const { diskError } = await import('../../base/disk-error.js');
     await mkdir(folder, { recursive: true }).catch((error: unknown) => {
       throw diskError(error, folder);
     });

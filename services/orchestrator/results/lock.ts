@@ -1,8 +1,8 @@
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { diskError } from '../../../base/disk-error.js';
 import { TierbedError } from '../../../base/errors.js';
-import { diskError } from '../disk-error.js';
 
 const LOCK_NAME = '.lock';
 

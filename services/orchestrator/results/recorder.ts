@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { SampleRow } from '../../../analysis/columns.js';
 import { CSV_HEADER, csvLine } from '../../../analysis/samples-csv.js';
-import { diskError } from '../disk-error.js';
+import { diskError } from '../../../base/disk-error.js';
 
 /** Appends rows to samples.csv: each is on disk, whole, before it counts. */
 export class Recorder {

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { diskError } from '../../../base/disk-error.js';
 import { TierbedError } from '../../../base/errors.js';
-import { diskError } from '../disk-error.js';
 import { type Lock, lockFolder } from './lock.js';
 
 /** The files of a results folder; docs/results.md says what is in each. */

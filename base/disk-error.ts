@@ -1,4 +1,4 @@
-import { messageOf, TierbedError } from '../../base/errors.js';
+import { messageOf, TierbedError } from './errors.js';
 
 /** What a failed write to the results means to the person who waits for them. */
 export function diskError(error: unknown, path: string): unknown {
