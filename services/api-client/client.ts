@@ -3,7 +3,7 @@ import { version } from '../../base/paths.js';
 import type {
   ActiveFault,
   ErrorBody,
-  FaultSpec,
+  FaultRequest,
   FaultsView,
   LinkName,
   LinkPatch,
@@ -101,8 +101,8 @@ export class ApiClient {
     return this.call('GET', '/v1/faults');
   }
 
-  startFault(spec: FaultSpec): Promise<ActiveFault> {
-    return this.call('POST', '/v1/faults', { body: spec });
+  startFault(request: FaultRequest): Promise<ActiveFault> {
+    return this.call('POST', '/v1/faults', { body: request });
   }
 
   stopFault(id: string): Promise<void> {

@@ -150,7 +150,7 @@ export const tierView = whole({
   control: orNull('string'),
 });
 
-export const faultSpec = {
+export const faultRequest = {
   type: 'object',
   properties: {
     fault: { type: 'string', minLength: 1, description: 'GET /v1/faults lists those there are, with their options' },

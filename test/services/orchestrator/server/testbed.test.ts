@@ -5,7 +5,8 @@ import { TierbedError } from '../../../../base/errors.js';
 import { LINK_DRIVERS } from '../../../../services/link/index.js';
 import type { LinkSettings } from '../../../../services/link/types.js';
 import type { Runtime, Testbed, TierLimits } from '../../../../services/orchestrator/runtimes/runtime.js';
-import type { ActiveFault, FaultBoard } from '../../../../services/orchestrator/server/fault-access.js';
+import type { ActiveFault } from '../../../../services/orchestrator/server/api.js';
+import type { FaultAccess } from '../../../../services/orchestrator/server/testbed-access.js';
 import type { TierName } from '../../../../services/orchestrator/tiers/tiers.js';
 import { Harness } from './harness.js';
 
@@ -161,7 +162,7 @@ test('tiers are shown and changed', async (t) => {
 test('faults go through the board', async (t) => {
   const { runtime } = await standing(t);
   const active: ActiveFault[] = [];
-  const board: FaultBoard = {
+  const board: FaultAccess = {
     start: async ({ fault, options, forS }) => {
       if (fault !== 'link-down') throw new TierbedError('invalid', `there is no fault '${fault}'`);
       active.push({

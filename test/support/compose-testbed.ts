@@ -15,7 +15,7 @@ const COMMAND_MS = 600_000;
 /** Programs that are not ours and measure networks: ping, iperf3, sockperf. */
 const TOOLS_IMAGE = 'tierbed-tools';
 
-export interface DockerTestbedOptions {
+export interface ComposeTestbedOptions {
   /** Compose project; containers, networks and volumes get it as a prefix. */
   readonly project: string;
   /** First half of the addresses. */
@@ -30,12 +30,12 @@ export interface DockerTestbedOptions {
  * The testbed as users bring it up: `docker compose` with the project's own compose.yaml, under names, addresses and ports
  * of its own, so that it stands beside another one.
  */
-export class DockerTestbed {
+export class ComposeTestbed {
   readonly project: string;
   readonly env: NodeJS.ProcessEnv;
-  readonly options: DockerTestbedOptions;
+  readonly options: ComposeTestbedOptions;
 
-  constructor(options: DockerTestbedOptions) {
+  constructor(options: ComposeTestbedOptions) {
     this.options = options;
     this.project = options.project;
     // As on a user's machine, the commands find the testbed by its port and its containers.
