@@ -1,4 +1,4 @@
-export { type FaultInForce, OrchestratorMetrics } from './metrics/metrics.js';
+export { OrchestratorMetrics } from './metrics/metrics.js';
 export { planFile } from './plan/plan-file.js';
 export { planTable } from './plan/plan-table.js';
 export { type RunOptions, type RunResult, runStudy } from './run/run.js';

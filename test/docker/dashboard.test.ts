@@ -99,7 +99,7 @@ test('every panel and every rule has data in a real Prometheus while a study run
     addresses.set(`${tier}-link:8002`, tiers[tier]);
     addresses.set(`${tier}-link:8005`, await serveAgentMetrics(t, tier));
   }
-  metrics.setFaults([{ fault: 'link-down', target: 'mobile-edge' }]);
+  metrics.watchFaults({ active: () => [{ fault: 'link-down', options: { link: 'mobile-edge' } }] });
   const url = await startPrometheus(t, configure(folder, addresses));
 
   const recorded = rulesOf(RECORDING).map(({ name }) => ({ panel: 'recording rule', expr: name }));

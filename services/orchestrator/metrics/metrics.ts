@@ -4,6 +4,7 @@ import type { LinkSettings } from '../../link/types.js';
 import type { LinkReport } from '../../link/verify/verify.js';
 import { collectProcessMetrics } from '../../metrics/process-metrics.js';
 import type { FaultOptions } from '../faults/fault.js';
+import type { ActiveFault } from '../faults/fault-board.js';
 import type { RunObserver } from '../run/run-observer.js';
 import type { TierControl } from '../runtimes/runtime.js';
 import { TierWatch } from '../tiers/tier-watch.js';
@@ -12,12 +13,9 @@ import { LinkMetrics } from './link-metrics.js';
 import { type StudyInfo, StudyMetrics } from './study-metrics.js';
 import { TierMetrics } from './tier-metrics.js';
 
-/** A fault that is in force. */
-export interface FaultInForce {
-  /** The kind of fault, e.g. `link-down`. */
-  readonly fault: string;
-  /** What it was done to: a tier or a link. */
-  readonly target: string;
+/** Who knows which faults are in force: a `FaultBoard`. */
+interface FaultSource {
+  active(): readonly Pick<ActiveFault, 'fault' | 'options'>[];
 }
 
 const MAX_FAULTS = 50;
@@ -33,7 +31,7 @@ export class OrchestratorMetrics {
   readonly #links: LinkMetrics;
   /** Limits and use of the tiers that are watched. */
   readonly tiers = new TierWatch();
-  #readFaults: () => readonly FaultInForce[] = () => [];
+  #faults: FaultSource = { active: () => [] };
 
   constructor() {
     collectProcessMetrics(this.registry);
@@ -43,7 +41,7 @@ export class OrchestratorMetrics {
     new TierMetrics(this.registry, this.tiers);
     const faultNames = new BoundedLabel(MAX_FAULTS);
     const targets = new BoundedLabel(MAX_TARGETS);
-    const readFaults = (): readonly FaultInForce[] => this.#readFaults();
+    const inForce = () => this.#faults.active();
     new Gauge({
       name: 'tierbed_faults_in_force',
       help: 'Faults that are in force now, by kind and by the tier or link they were done to.',
@@ -51,8 +49,8 @@ export class OrchestratorMetrics {
       registers,
       collect() {
         this.reset();
-        for (const { fault, target } of readFaults()) {
-          this.inc({ fault: faultNames.of(fault), target: targets.of(target) });
+        for (const { fault, options } of inForce()) {
+          this.inc({ fault: faultNames.of(fault), target: targets.of(faultTarget(options)) });
         }
       },
     });
@@ -70,7 +68,7 @@ export class OrchestratorMetrics {
       opened: (testbed, faults) => {
         this.#study.began(info);
         this.watchTiers(testbed.tiers);
-        this.watchFaults(() => faults.active().map(({ fault, options }) => ({ fault, target: faultTarget(options) })));
+        this.watchFaults(faults);
       },
       linkSet: (link) => this.setLinks([link]),
       closed: () => this.#study.ended(),
@@ -92,14 +90,9 @@ export class OrchestratorMetrics {
     this.#links.proved(report);
   }
 
-  /** Where the faults in force are asked for when somebody asks for the metrics. */
-  watchFaults(read: () => readonly FaultInForce[]): void {
-    this.#readFaults = read;
-  }
-
-  /** All faults that are in force from now on; those that are not named are over. */
-  setFaults(faults: readonly FaultInForce[]): void {
-    this.watchFaults(() => faults);
+  /** Who is asked for the faults in force when somebody asks for the metrics. */
+  watchFaults(faults: FaultSource): void {
+    this.#faults = faults;
   }
 
   /** The tiers whose limits and use are shown as the runtime sees them; undefined: none. */

@@ -133,10 +133,10 @@ export class TestbedAccess {
   }
 
   async #boardOf(testbed: Testbed): Promise<FaultAccess | undefined> {
-    const known = this.#boards.get(testbed);
-    if (known || !this.#faults?.board) return known;
-    const board = this.#faults.board(testbed, await testbed.links.inForce());
+    const board = this.#boards.get(testbed) ?? this.#faults?.board?.(testbed, await testbed.links.inForce());
+    if (!board) return undefined;
     this.#boards.set(testbed, board);
+    this.#metrics.watchFaults(board);
     return board;
   }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { COLUMNS, PARTS, type SampleRow } from '../../../../analysis/columns.js';
 import type { LinkSettings } from '../../../../services/link/types.js';
 import type { LinkReport } from '../../../../services/link/verify/verify.js';
-import type { FaultBoard } from '../../../../services/orchestrator/faults/fault-board.js';
+import type { ActiveFault, FaultBoard } from '../../../../services/orchestrator/faults/fault-board.js';
 import { OrchestratorMetrics } from '../../../../services/orchestrator/metrics/metrics.js';
 import { rowParts } from '../../../../services/orchestrator/metrics/row-parts.js';
 import { MAX_STRATEGIES } from '../../../../services/orchestrator/metrics/study-metrics.js';
@@ -57,6 +57,7 @@ const samples = async (metrics: OrchestratorMetrics) => parseExposition(await te
 const INFO = { study: 'example', runtime: 'test' };
 
 const NO_FAULTS = { active: () => [] } as unknown as FaultBoard;
+const LINK_DOWN: Pick<ActiveFault, 'fault' | 'options'> = { fault: 'link-down', options: { link: 'mobile-edge' } };
 
 test('the pieces of a row are by tier where the row says so, and add up to all of it', () => {
   const parts = rowParts(row());
@@ -185,15 +186,12 @@ test('links: what is set and what was measured, in base units', async () => {
   assert.equal(after.get(`tierbed_link_measured_delay_seconds${up}`), undefined, 'an old proof says nothing');
 });
 
-test('faults in force are those that were named last', async () => {
+test("faults in force are those of the study's board, when the metrics are asked for", async () => {
   const metrics = new OrchestratorMetrics();
-  metrics.setFaults([
-    { fault: 'link-down', target: 'mobile-edge' },
-    { fault: 'node-kill', target: 'edge' },
-  ]);
+  let active = [LINK_DOWN, { fault: 'node-kill', options: { tier: 'edge' } }];
+  metrics.observer(INFO).opened?.(testbed(), { active: () => active } as unknown as FaultBoard);
   assert.equal((await samples(metrics)).get('tierbed_faults_in_force{fault="link-down",target="mobile-edge"}'), 1);
-  let active = [{ fault: 'node-kill', target: 'edge' }];
-  metrics.watchFaults(() => active);
+  active = active.slice(1);
   const got = await samples(metrics);
   assert.equal(got.get('tierbed_faults_in_force{fault="link-down",target="mobile-edge"}'), undefined);
   assert.equal(got.get('tierbed_faults_in_force{fault="node-kill",target="edge"}'), 1);
@@ -236,6 +234,6 @@ test("names and units follow Prometheus' rules", { skip: skipWithoutPrometheus()
   observer.opened?.(testbed(), NO_FAULTS);
   observer.recorded?.(row(), 1, 2);
   metrics.setLinks(LINKS);
-  metrics.setFaults([{ fault: 'link-down', target: 'mobile-edge' }]);
+  metrics.watchFaults({ active: () => [LINK_DOWN] });
   assert.deepEqual(await promtool(['check', 'metrics'], { input: await text(metrics) }), { ok: true, output: '' });
 });

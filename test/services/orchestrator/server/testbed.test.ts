@@ -194,10 +194,14 @@ test('faults go through the board', async (t) => {
   const [listed] = (await harness.call('GET', '/v1/faults')).body.known;
   assert.deepEqual(listed, { name: 'link-down', help: 'Nothing passes.', options: { type: 'object' } });
   assert.equal((await harness.call('GET', '/v1/faults')).body.active.length, 1);
+  const figures = async (): Promise<string> => (await harness.call('GET', '/metrics')).body;
+  const inForce = 'tierbed_faults_in_force{fault="link-down",target="edge-cloud"} 1';
+  assert.ok((await figures()).includes(inForce), 'the metrics have it, though no study runs');
   assert.equal((await harness.call('POST', '/v1/faults', { fault: 'nonsense' })).status, 400);
   assert.equal((await harness.call('DELETE', '/v1/faults/f2')).status, 404);
   assert.equal((await harness.call('DELETE', '/v1/faults/f1')).status, 204);
   assert.deepEqual((await harness.call('GET', '/v1/faults')).body.active, []);
+  assert.ok(!(await figures()).includes(inForce));
 });
 
 test('without a testbed links, tiers and faults are refused, with the fix', async (t) => {
