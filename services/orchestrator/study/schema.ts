@@ -1,7 +1,7 @@
 import { OPERATORS } from '../../../operators/index.js';
 import { workloadSchema } from '../../../workloads/schema.js';
+import { directionProperties } from '../../link/schema.js';
 import { TRACE_FORMATS } from '../../link/traces/index.js';
-import { JITTER_DISTRIBUTIONS } from '../../link/validate.js';
 import { TIER_NAMES, tierSchema } from '../tiers/tiers.js';
 import { hopFailureSchema } from './failure-policy.js';
 import { PLACEMENT_NAMES } from './placements.js';
@@ -21,16 +21,7 @@ const traceSchema = {
   additionalProperties: false,
 };
 
-const direction = {
-  rateMbps: { type: 'number', minimum: 0 },
-  delayMs: { type: 'number', minimum: 0, maximum: 60_000 },
-  jitterMs: { type: 'number', minimum: 0, maximum: 60_000 },
-  jitterDistribution: { enum: JITTER_DISTRIBUTIONS },
-  lossPct: { type: 'number', minimum: 0, maximum: 100 },
-  lossBurstPackets: { type: 'number', minimum: 1 },
-  queueBytes: { type: 'integer', minimum: 1 },
-  trace: traceSchema,
-};
+const direction = { ...directionProperties, trace: traceSchema };
 
 const directionSchema = { type: 'object', properties: direction, additionalProperties: false };
 

@@ -1,5 +1,6 @@
 import { TierbedError } from '../../../base/errors.js';
 import { loadLinkPresets } from '../../link/presets.js';
+import { directionProperties } from '../../link/schema.js';
 import type { Direction, DirectionSettings, LinkName, LinkSettings } from '../../link/types.js';
 import { validateLinkSettings } from '../../link/validate.js';
 import { problemOf, suggest } from '../checked-yaml.js';
@@ -117,19 +118,10 @@ function linkEvent(
   return { kind: 'link', atS, link: original.name, name: typeof set === 'string' ? set : 'changed', change };
 }
 
-const settings = {
-  rateMbps: { type: 'number', minimum: 0 },
-  delayMs: { type: 'number', minimum: 0 },
-  jitterMs: { type: 'number', minimum: 0 },
-  jitterDistribution: { enum: ['normal', 'uniform', 'pareto', 'paretonormal'] },
-  lossPct: { type: 'number', minimum: 0, maximum: 100 },
-  lossBurstPackets: { type: 'number', minimum: 1 },
-  queueBytes: { type: 'integer', minimum: 1 },
-};
-const directionSchema = { type: 'object', properties: settings, additionalProperties: false };
+const directionSchema = { type: 'object', properties: directionProperties, additionalProperties: false };
 const changeSchema = {
   ...directionSchema,
-  properties: { ...settings, up: directionSchema, down: directionSchema },
+  properties: { ...directionProperties, up: directionSchema, down: directionSchema },
 };
 
 function changeOf(

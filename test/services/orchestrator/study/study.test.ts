@@ -293,7 +293,7 @@ test('a timeline is checked before anything runs', () => {
     ['{ atS: 2, link: mobile-edge }', /:15: timeline\[1\]: nothing happens here/],
     ['{ atS: 2, link: mobile-edge, set: 3g, restore: true }', /nothing happens here/],
     ['{ atS: 2, link: mobile-edge, set: { delay: 3 } }', /set: delay: unknown key/, /'delayMs'/],
-    ['{ atS: 2, link: mobile-edge, set: { queueBytes: 3 } }', /queueBytes is 3: a queue must hold one packet/],
+    ['{ atS: 2, link: mobile-edge, set: { queueBytes: 3 } }', /set: queueBytes: must be >= 1514, got 3/],
     ['{ atS: 2, link: mobile-edge, set: 3g, directon: up }', /directon: unknown key/, /'direction'/],
     ['{ atS: 2, fault: node-kill, tier: moon }', /:15: timeline\[1\]: node-kill: tier: "moon" is not allowed/],
     ['{ atS: 2, fault: node-kill, forS: 3 }', /'tier' is missing/],
