@@ -80,7 +80,7 @@ async function verify(
   const links = names.map(linkName);
   const { signal, dispose } = stopSignal();
   try {
-    const client = await connectTo(options);
+    const client = await connectTo(options, signal);
     const request = { ...(options.disturb && { disturb: true }), ...(links.length > 0 && { links }) };
     const report = await withProgress('checking the links', client.verifyLinks(request, signal));
     const { linkTable } = await import('../../services/link/verify/verify.js');
