@@ -4,11 +4,11 @@
 import Docker from 'dockerode';
 import { standardDeviation } from '../analysis/stats/moments.js';
 import { Random } from '../base/random.js';
-import { standardDraw } from '../services/link/jitter.js';
-import { gilbert } from '../services/link/loss.js';
+import { standardDraw } from '../services/link/shaping/jitter.js';
+import { gilbert } from '../services/link/shaping/loss.js';
 import type { JitterDistribution } from '../services/link/types.js';
 import { SEGMENT_BYTES, wireBytes } from '../services/link/wire.js';
-import { DockerTestbed } from '../test/support/docker-testbed.js';
+import { ComposeTestbed } from '../test/support/compose-testbed.js';
 import { asPingPrints, distance, meanRun, parseIperf, parsePing, parseSockperf } from './link-tools.js';
 import { atMost, type Figure, median, type Row, report } from './report.js';
 
@@ -27,7 +27,7 @@ const PING_WIRE_BYTES = 98;
 /** Of the CPUs of the container that shapes what arrives at edge. */
 const CPU_RATE_MBPS = 100;
 
-const testbed = new DockerTestbed({ project: 'tierbed-bench', net: '10.243', apiPort: 37070, prometheusPort: 39090 });
+const testbed = new ComposeTestbed({ project: 'tierbed-bench', net: '10.243', apiPort: 37070, prometheusPort: 39090 });
 const docker = new Docker();
 const part = process.argv[2];
 const wanted = (name: string): boolean => !part || name.includes(part);

@@ -1,13 +1,13 @@
 // npm run bench:wire:docker [-- PART] : bench:wire between the tiers of the Docker testbed: sender and receivers are
 // containers in the network namespaces of mobile and edge, and the link between them is shaped by the agents.
 import { packageRoot } from '../base/paths.js';
-import { DockerTestbed } from '../test/support/docker-testbed.js';
+import { ComposeTestbed } from '../test/support/compose-testbed.js';
 import { benchWire, directionOf } from './wire-cells.js';
 import { WirePeer } from './wire-peer.js';
 import type { Addresses } from './wire-protocol.js';
 
 const NET = '10.243';
-const testbed = new DockerTestbed({ project: 'tierbed-bench', net: NET, apiPort: 37070, prometheusPort: 39090 });
+const testbed = new ComposeTestbed({ project: 'tierbed-bench', net: NET, apiPort: 37070, prometheusPort: 39090 });
 
 /** A program of the benchmark in a tier's network namespace. */
 async function start(tier: string, file: string, host: string): Promise<WirePeer> {

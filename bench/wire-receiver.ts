@@ -7,7 +7,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { packageRoot } from '../base/paths.js';
 import { denseTensor } from '../onnx/tensor.js';
 import { inferenceService } from '../services/rpc/inference.js';
-import { startRpcServer } from '../services/rpc/server.js';
+import { startRpcServer } from '../services/rpc/server/server.js';
 import { type Addresses, RAW_ANSWER_BYTES, RAW_HEADER_BYTES } from './wire-protocol.js';
 
 /** Where it listens. */

@@ -13,8 +13,8 @@ export function apiCommand(parent: Command, usage: string, description: string):
 }
 
 /** The orchestrator that the flags lead to. @throws TierbedError as `connectApi` */
-export async function connectTo(flags: ApiFlags): Promise<ApiClient> {
+export async function connectTo(flags: ApiFlags, signal?: AbortSignal): Promise<ApiClient> {
   // Loaded here: the help of a command needs none of it.
   const { connectApi } = await import('../services/api-client/index.js');
-  return connectApi(flags);
+  return connectApi(flags, signal);
 }

@@ -1,5 +1,5 @@
 import type { Progress } from '../base/progress.js';
-import type { StudyEvent } from '../services/api-client/index.js';
+import type { StreamEvent } from '../services/api-client/index.js';
 import { createProgress } from './progress.js';
 
 /** Shows a study that runs elsewhere as one that runs here. */
@@ -14,7 +14,7 @@ export class EventDisplay {
     this.#progress = createProgress(process.stderr, { quiet });
   }
 
-  show({ event, data }: StudyEvent): void {
+  show({ event, data }: StreamEvent): void {
     if (event === 'log') this.say(data.text);
     if (event === 'state') {
       if (data.position !== null) this.#wait(data.position);

@@ -1,5 +1,7 @@
 import { TierbedError } from '../base/errors.js';
+import { BOUNDS, MIN_RATE_MBPS } from '../services/link/bounds.js';
 import { loadLinkPresets } from '../services/link/presets.js';
+import { JITTER_DISTRIBUTIONS } from '../services/link/validate.js';
 import type { LinkPatch } from '../services/orchestrator/server/api.js';
 import { oneOf } from './names.js';
 import { type NumberRule, numberOption } from './numbers.js';
@@ -17,23 +19,18 @@ export interface LinkFlags {
   readonly queueBytes?: string;
 }
 
-const DISTRIBUTIONS = ['normal', 'uniform', 'pareto', 'paretonormal'] as const;
-
 const RULES = {
   rateMbps: {
-    ...{ low: 0.001, high: 100_000, unit: 'Mbit/s' },
+    ...{ low: MIN_RATE_MBPS, high: BOUNDS.rateMbps.high, unit: 'Mbit/s' },
     fix: 'Write --rate-mbps unlimited for a link without a limit, or take the link down: tierbed link down NAME.',
   },
-  delayMs: { low: 0, high: 10_000, unit: 'ms', fix: 'A delay is at least 0.' },
-  jitterMs: { low: 0, high: 10_000, unit: 'ms', fix: 'A jitter is at least 0.' },
-  lossPct: { low: 0, high: 100, unit: 'per cent' },
-  lossBurst: { low: 1, high: 1_000_000, unit: 'packets', fix: 'A burst is at least one packet.' },
+  delayMs: { ...BOUNDS.delayMs, unit: 'ms', fix: 'A delay is at least 0.' },
+  jitterMs: { ...BOUNDS.jitterMs, unit: 'ms', fix: 'A jitter is at least 0.' },
+  lossPct: { ...BOUNDS.lossPct, unit: 'per cent' },
+  lossBurst: { ...BOUNDS.lossBurstPackets, unit: 'packets', fix: 'A burst is at least one packet.' },
   queueBytes: {
-    low: 1514,
-    high: 1024 ** 3,
-    unit: 'bytes',
-    whole: true,
-    fix: 'A queue holds at least one packet, 1514.',
+    ...{ ...BOUNDS.queueBytes, unit: 'bytes', whole: true },
+    fix: `A queue holds at least one packet, ${BOUNDS.queueBytes.low}.`,
   },
 } as const satisfies Readonly<Record<string, NumberRule>>;
 
@@ -53,7 +50,7 @@ export function linkPatchOf(flags: LinkFlags): LinkPatch {
     delayMs: number('delayMs', '--delay-ms'),
     jitterMs: number('jitterMs', '--jitter-ms'),
     jitterDistribution:
-      flags.distribution === undefined ? undefined : oneOf('distribution', flags.distribution, DISTRIBUTIONS),
+      flags.distribution === undefined ? undefined : oneOf('distribution', flags.distribution, JITTER_DISTRIBUTIONS),
     lossPct: number('lossPct', '--loss-pct'),
     lossBurstPackets: number('lossBurst', '--loss-burst'),
     queueBytes: number('queueBytes', '--queue-bytes'),

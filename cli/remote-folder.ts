@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { diskError } from '../base/disk-error.js';
 import { TierbedError } from '../base/errors.js';
-import { diskError } from '../services/orchestrator/disk-error.js';
 import type { PackedStudy } from '../services/orchestrator/index.js';
 
 /** The file of a results folder that says which study of which orchestrator its results are of. */

@@ -12,10 +12,10 @@ import {
   uploadFiles,
 } from '../services/api-client/index.js';
 import { checkStudy, loadStudy, type PackedStudy, packStudy } from '../services/orchestrator/index.js';
-import { lockFolder } from '../services/orchestrator/lock.js';
-import { RESULT_FILES, ResultsFolder } from '../services/orchestrator/results-folder.js';
+import { lockFolder } from '../services/orchestrator/results/lock.js';
+import { RESULT_FILES, ResultsFolder } from '../services/orchestrator/results/results-folder.js';
 import type { StudyView } from '../services/orchestrator/server/api.js';
-import type { StudyFile } from '../services/orchestrator/study.js';
+import type { StudyFile } from '../services/orchestrator/study/study.js';
 import type { ApiFlags } from './api-options.js';
 import { EventDisplay } from './event-display.js';
 import { json } from './json.js';

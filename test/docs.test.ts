@@ -7,8 +7,8 @@ import { packageRoot } from '../base/paths.js';
 import { GateMetrics } from '../services/gate/metrics.js';
 import { agentMetrics } from '../services/link/agent/metrics.js';
 import { FAULTS } from '../services/orchestrator/faults/index.js';
-import { RESULT_FILES } from '../services/orchestrator/results-folder.js';
-import { studySchema } from '../services/orchestrator/study-schema.js';
+import { RESULT_FILES } from '../services/orchestrator/results/results-folder.js';
+import { studySchema } from '../services/orchestrator/study/schema.js';
 
 const read = (...path: readonly string[]): string => readFileSync(join(packageRoot, ...path), 'utf8');
 const doc = (name: string): string => read('docs', name);

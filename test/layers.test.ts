@@ -36,15 +36,13 @@ const FORBIDDEN: readonly (readonly [from: string, target: string])[] = [
   ['services/gate', 'workloads'],
   ['services/gate', 'proto'],
   // What shapes and proves links knows nothing of the process that does it in a tier's namespace.
-  ...['drivers', 'netem', 'nfqueue', 'probe', 'proxy', 'traces'].map(
+  ...['drivers', 'netem', 'nfqueue', 'probe', 'proxy', 'shaping', 'system', 'traces', 'verify'].map(
     (folder) => [`services/link/${folder}`, 'services/link/agent'] as const,
   ),
 ];
 
 /** A client of the service knows its words and none of its doings. */
 const CLIENT = 'services/api-client';
-/** What a full disk means is the same on both sides. */
-const SHARED_WITH_CLIENT = ['services/orchestrator/disk-error'];
 
 interface Import {
   /** From the package's root, without an extension. */
@@ -113,8 +111,6 @@ test('the parts of services/ know of each other only what they are meant to', ()
 });
 
 test("the API's client takes nothing but types from the server", () => {
-  const wrong = wrongImports(CLIENT, (_, { target, typesOnly }) => {
-    return isIn(target, 'services/orchestrator') && !typesOnly && !SHARED_WITH_CLIENT.includes(target);
-  });
+  const wrong = wrongImports(CLIENT, (_, { target, typesOnly }) => isIn(target, 'services/orchestrator') && !typesOnly);
   assert.deepEqual(wrong, []);
 });

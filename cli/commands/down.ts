@@ -82,7 +82,7 @@ async function stopStudy(
       fix: 'Wait until it is over, use tierbed down without -v, or add --force.',
     });
   }
-  return client.stopStudy(study.id);
+  return client.stopStudy(study.id, signal);
 }
 
 function report(before: readonly ServiceState[], stopped: StudyView | undefined): string {

@@ -1,5 +1,5 @@
 import { TierbedError } from '../../base/errors.js';
-import type { ActiveFault, FaultSpec, FaultsView } from '../../services/orchestrator/server/api.js';
+import type { ActiveFault, FaultRequest, FaultsView } from '../../services/orchestrator/server/api.js';
 import { type ApiCommandFlags, apiCommand, connectTo } from '../api-command.js';
 import type { RegisterCommand } from '../command.js';
 import { json } from '../json.js';
@@ -46,7 +46,7 @@ async function list(options: ApiCommandFlags): Promise<void> {
 }
 
 async function start(name: string, options: StartOptions): Promise<void> {
-  const spec = faultSpecOf(name, options);
+  const spec = faultRequestOf(name, options);
   const client = await connectTo(options);
   const { known } = await client.faults();
   if (known.length > 0)
@@ -65,7 +65,7 @@ async function stop(id: string, options: ApiCommandFlags): Promise<void> {
 }
 
 /** What the options stand for. @throws TierbedError `usage` */
-export function faultSpecOf(name: string, options: Omit<StartOptions, keyof ApiCommandFlags>): FaultSpec {
+export function faultRequestOf(name: string, options: Omit<StartOptions, keyof ApiCommandFlags>): FaultRequest {
   const { tier, link } = options;
   return {
     ...Object.fromEntries(options.with.map(keyValue)),

@@ -80,10 +80,10 @@ async function verify(
   const links = names.map(linkName);
   const { signal, dispose } = stopSignal();
   try {
-    const client = await connectTo(options);
+    const client = await connectTo(options, signal);
     const request = { ...(options.disturb && { disturb: true }), ...(links.length > 0 && { links }) };
     const report = await withProgress('checking the links', client.verifyLinks(request, signal));
-    const { linkTable } = await import('../../services/link/verify.js');
+    const { linkTable } = await import('../../services/link/verify/verify.js');
     process.stdout.write(options.json ? json(report) : `${linkTable(report)}\n`);
     if (report.ok) return;
     const { EXIT_CODES } = await import('../../base/errors.js');

@@ -3,7 +3,7 @@ import { basename, extname, resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { messageOf, TierbedError } from '../../base/errors.js';
 import type { RunningNode } from '../../services/node/node.js';
-import type { TierSettings } from '../../services/orchestrator/tiers.js';
+import type { TierSettings } from '../../services/orchestrator/tiers/tiers.js';
 import type { RegisterCommand } from '../command.js';
 
 interface Flags {
@@ -143,7 +143,7 @@ async function tierSettings({ tier, engine, threads }: Flags): Promise<{ engine?
 
 async function readTier(tier: string): Promise<Partial<TierSettings>> {
   const [{ loadTiers, TIER_NAMES, tierSchema }, { parseCheckedYaml }] = await Promise.all([
-    import('../../services/orchestrator/tiers.js'),
+    import('../../services/orchestrator/tiers/tiers.js'),
     import('../../services/orchestrator/checked-yaml.js'),
   ]);
   const known = TIER_NAMES.find((name) => name === tier);

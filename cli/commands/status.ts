@@ -76,8 +76,8 @@ async function look(options: Options, signal: AbortSignal): Promise<Found> {
   return {
     services: docker?.services ?? [],
     orchestrator: client && (await unless(client.status(signal), 'the orchestrator')),
-    links: client && (await unless(client.links(), 'links')),
-    tiers: client && (await unless(client.tiers(), 'tiers')),
+    links: client && (await unless(client.links(signal), 'links')),
+    tiers: client && (await unless(client.tiers(signal), 'tiers')),
     notes,
   };
 }

@@ -61,10 +61,10 @@ async function results(id: string, options: ApiCommandFlags & { readonly out?: s
   const { downloadResults } = await import('../../services/api-client/index.js');
   const { signal, dispose } = stopSignal();
   try {
-    const client = await connectTo(options);
-    await client.study(id);
+    const client = await connectTo(options, signal);
+    await client.study(id, signal);
     const folder = options.out ?? join('results', id);
-    const { diskError } = await import('../../services/orchestrator/disk-error.js');
+    const { diskError } = await import('../../base/disk-error.js');
     await mkdir(folder, { recursive: true }).catch((error: unknown) => {
       throw diskError(error, folder);
     });

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { TierbedError } from '../../base/errors.js';
-import { loadTiers, TIER_NAMES } from '../../services/orchestrator/tiers.js';
+import { loadTiers, TIER_NAMES } from '../../services/orchestrator/tiers/tiers.js';
 import type { PublishedPort } from './config.js';
 import { docker } from './docker.js';
 import { explainDocker } from './explain.js';

@@ -3,7 +3,7 @@ import { version } from '../../base/paths.js';
 import type {
   ActiveFault,
   ErrorBody,
-  FaultSpec,
+  FaultRequest,
   FaultsView,
   LinkName,
   LinkPatch,
@@ -57,12 +57,12 @@ export class ApiClient {
     return (await this.call<{ studies: StudyView[] }>('GET', '/v1/studies')).studies;
   }
 
-  study(id: string): Promise<StudyView> {
-    return this.call('GET', `/v1/studies/${encodeURIComponent(id)}`);
+  study(id: string, signal?: AbortSignal): Promise<StudyView> {
+    return this.call('GET', `/v1/studies/${encodeURIComponent(id)}`, { signal });
   }
 
-  stopStudy(id: string): Promise<StudyView> {
-    return this.call('POST', `/v1/studies/${encodeURIComponent(id)}/stop`);
+  stopStudy(id: string, signal?: AbortSignal): Promise<StudyView> {
+    return this.call('POST', `/v1/studies/${encodeURIComponent(id)}/stop`, { signal });
   }
 
   resumeStudy(id: string): Promise<StudyView> {
@@ -77,8 +77,8 @@ export class ApiClient {
     return (await this.call<{ files: ResultFile[] }>('GET', `/v1/studies/${encodeURIComponent(id)}/results`)).files;
   }
 
-  links(): Promise<LinksView> {
-    return this.call('GET', '/v1/links');
+  links(signal?: AbortSignal): Promise<LinksView> {
+    return this.call('GET', '/v1/links', { signal });
   }
 
   setLink(name: LinkName, patch: LinkPatch): Promise<LinkSettings> {
@@ -89,8 +89,8 @@ export class ApiClient {
     return this.call('POST', '/v1/links/verify', { body: request, signal });
   }
 
-  async tiers(): Promise<readonly TierView[]> {
-    return (await this.call<{ tiers: TierView[] }>('GET', '/v1/tiers')).tiers;
+  async tiers(signal?: AbortSignal): Promise<readonly TierView[]> {
+    return (await this.call<{ tiers: TierView[] }>('GET', '/v1/tiers', { signal })).tiers;
   }
 
   setTier(name: TierName, patch: TierPatch): Promise<TierView> {
@@ -101,8 +101,8 @@ export class ApiClient {
     return this.call('GET', '/v1/faults');
   }
 
-  startFault(spec: FaultSpec): Promise<ActiveFault> {
-    return this.call('POST', '/v1/faults', { body: spec });
+  startFault(request: FaultRequest): Promise<ActiveFault> {
+    return this.call('POST', '/v1/faults', { body: request });
   }
 
   stopFault(id: string): Promise<void> {

@@ -30,12 +30,12 @@ export function apiUrl(
 /**
  * Finds the orchestrator and a token that it takes.
  *
- * @throws TierbedError `unavailable` when it does not answer, `refused` when the token or its version is wrong
+ * @throws TierbedError `unavailable` when it does not answer, `refused` when the token or its version is wrong, `cancelled`
  */
 export async function connectApi(choice: ApiChoice, signal?: AbortSignal): Promise<ApiClient> {
   const url = apiUrl(choice);
   let refused: WrongToken | undefined;
-  for await (const token of tokensFor(url, choice)) {
+  for await (const token of tokensFor(url, choice, signal)) {
     const client = new ApiClient(url, token);
     try {
       await client.status(signal);
@@ -50,9 +50,9 @@ export async function connectApi(choice: ApiChoice, signal?: AbortSignal): Promi
   throw refused ?? new TierbedError('internal', `${url} takes any token`);
 }
 
-async function* tokensFor(url: string, { token }: ApiChoice): AsyncGenerator<string> {
+async function* tokensFor(url: string, { token }: ApiChoice, signal: AbortSignal | undefined): AsyncGenerator<string> {
   const given = token ?? process.env.TIERBED_TOKEN;
   if (given !== undefined && given !== '') yield given;
   // A token of this machine's is not shown to another one.
-  else if (['127.0.0.1', 'localhost', '[::1]'].includes(new URL(url).hostname)) yield* localTokens();
+  else if (['127.0.0.1', 'localhost', '[::1]'].includes(new URL(url).hostname)) yield* localTokens(signal);
 }

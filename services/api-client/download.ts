@@ -3,9 +3,9 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { diskError } from '../../base/disk-error.js';
 import { messageOf, TierbedError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
-import { diskError } from '../orchestrator/disk-error.js';
 import type { ApiClient } from './client.js';
 
 /**

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { TierbedError } from '../../base/errors.js';
-import type { StudyEvents, StudyState, StudyView } from '../orchestrator/server/api.js';
+import type { StreamEvents, StudyState, StudyView } from '../orchestrator/server/api.js';
 import type { ApiClient } from './client.js';
 
-/** One event of a study. */
-export type StudyEvent = {
-  [E in keyof StudyEvents]: { readonly event: E; readonly data: StudyEvents[E] };
-}[keyof StudyEvents];
+/** One event of the stream of a study. */
+export type StreamEvent = {
+  [E in keyof StreamEvents]: { readonly event: E; readonly data: StreamEvents[E] };
+}[keyof StreamEvents];
 
 const OVER: readonly StudyState[] = ['done', 'failed', 'stopped'];
 
@@ -37,7 +37,7 @@ export async function* followStudy(
   client: ApiClient,
   id: string,
   options: FollowOptions,
-): AsyncGenerator<StudyEvent, StudyView> {
+): AsyncGenerator<StreamEvent, StudyView> {
   const { signal, patienceMs = PATIENCE_MS } = options;
   const cursor: { lastId?: string } = {};
   let goneSinceMs: number | undefined;
@@ -67,7 +67,7 @@ async function* readOnce(
   id: string,
   cursor: { lastId?: string },
   signal: AbortSignal,
-): AsyncGenerator<StudyEvent> {
+): AsyncGenerator<StreamEvent> {
   const headers = {
     accept: 'text/event-stream',
     ...(cursor.lastId !== undefined && { 'last-event-id': cursor.lastId }),
@@ -82,7 +82,7 @@ async function* readOnce(
       parser.feed(decoder.decode(chunk as Uint8Array, { stream: true }));
       for (const { id: eventId, event, data } of ready.splice(0)) {
         if (eventId !== undefined && eventId !== '') cursor.lastId = eventId;
-        if (event !== undefined) yield { event, data: JSON.parse(data) } as StudyEvent;
+        if (event !== undefined) yield { event, data: JSON.parse(data) } as StreamEvent;
       }
     }
   } catch (error) {

@@ -14,17 +14,17 @@ const DOCKER_WITHIN_MS = 15_000;
  * Tokens that may fit a service on this machine, one after the other: that of `tierbed serve`, which is a file away, then
  * that of the testbed in Docker. Nothing where there is none.
  */
-export async function* localTokens(): AsyncGenerator<string> {
+export async function* localTokens(signal?: AbortSignal): AsyncGenerator<string> {
   const ofServe = await readFile(join(stateDir(), 'token'), 'utf8').catch(() => '');
   if (ofServe.trim() !== '') yield ofServe.trim();
-  const ofDocker = await dockerToken();
+  const ofDocker = await dockerToken(signal);
   if (ofDocker !== '') yield ofDocker;
 }
 
-async function dockerToken(): Promise<string> {
+async function dockerToken(signal: AbortSignal | undefined): Promise<string> {
   const command = ['compose', '-f', COMPOSE_FILE, 'exec', '-T', 'orchestrator', 'cat', TOKEN_IN_CONTAINER];
   try {
-    const { stdout } = await promisify(execFile)('docker', command, { timeout: DOCKER_WITHIN_MS });
+    const { stdout } = await promisify(execFile)('docker', command, { timeout: DOCKER_WITHIN_MS, signal });
     return stdout.trim();
   } catch {
     // No Docker, or no testbed in it: there is no token to be had there.

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import type { Progress } from '../../base/progress.js';
-import type { PackedFile } from '../orchestrator/pack-study.js';
+import type { PackedFile } from '../orchestrator/study/pack.js';
 import type { ApiClient } from './client.js';
 
 /** The service takes this many hashes at once. */

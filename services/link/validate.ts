@@ -1,19 +1,10 @@
 import { TierbedError } from '../../base/errors.js';
+import { BOUNDS, MIN_RATE_MBPS } from './bounds.js';
 import type { DirectionSettings, JitterDistribution, LinkName, LinkSettings, LinkTrace, Route } from './types.js';
-import { PACKET_BYTES } from './wire.js';
 
-/** Far beyond any link on Earth; a value above it is a wrong unit. */
-const MAX_DELAY_MS = 10_000;
-const MAX_RATE_MBPS = 100_000;
-const MAX_QUEUE_BYTES = 1024 ** 3;
-
-const MAX_BURST_PACKETS = 1_000_000;
 /** A day; and as many steps or deliveries as fit into a message to a link agent. */
 const MAX_TRACE_MS = 24 * 60 * 60 * 1000;
 export const MAX_TRACE_ENTRIES = 500_000;
-
-/** Slower than this a link carries nothing in the time that anybody waits. */
-const MIN_RATE_MBPS = 0.001;
 
 export const JITTER_DISTRIBUTIONS: readonly JitterDistribution[] = ['normal', 'uniform', 'pareto', 'paretonormal'];
 
@@ -41,28 +32,27 @@ export function validateDirection(where: string, settings: DirectionSettings): v
   const refuse = (key: keyof DirectionSettings, what: string, fix: string): never => {
     throw new TierbedError('invalid', `${where}.${key} is ${settings[key]}: ${what}`, { fix });
   };
-  const within = (key: keyof DirectionSettings, low: number, high: number, unit: string) => {
+  const within = (key: keyof typeof BOUNDS, unit: string) => {
+    const { low, high } = BOUNDS[key];
     const value = settings[key];
     if (typeof value !== 'number' || !(value >= low && value <= high)) {
       refuse(key, `not a number from ${low} to ${high} ${unit}`, `give ${unit} in that range`);
     }
   };
-  if (settings.rateMbps !== undefined) within('rateMbps', 0, MAX_RATE_MBPS, 'Mbit/s');
+  if (settings.rateMbps !== undefined) within('rateMbps', 'Mbit/s');
   if (settings.rateMbps && settings.rateMbps < MIN_RATE_MBPS) {
-    refuse('rateMbps', 'below 0.001 Mbit/s nothing would pass', 'give at least 0.001, or 0 for no limit');
+    const fix = `give at least ${MIN_RATE_MBPS}, or 0 for no limit`;
+    refuse('rateMbps', `below ${MIN_RATE_MBPS} Mbit/s nothing would pass`, fix);
   }
-  within('delayMs', 0, MAX_DELAY_MS, 'ms');
-  within('jitterMs', 0, MAX_DELAY_MS, 'ms');
-  within('queueBytes', 0, MAX_QUEUE_BYTES, 'bytes');
-  if (settings.queueBytes < PACKET_BYTES) {
-    refuse('queueBytes', `a queue must hold one packet of ${PACKET_BYTES} bytes`, `give at least ${PACKET_BYTES}`);
-  }
+  within('delayMs', 'ms');
+  within('jitterMs', 'ms');
+  within('queueBytes', 'bytes');
   const { jitterDistribution, trace } = settings;
   if (jitterDistribution !== undefined && !JITTER_DISTRIBUTIONS.includes(jitterDistribution)) {
     refuse('jitterDistribution', 'not known', `use ${JITTER_DISTRIBUTIONS.join(', ')}`);
   }
-  if (settings.lossPct !== undefined) within('lossPct', 0, 100, 'per cent');
-  if (settings.lossBurstPackets !== undefined) within('lossBurstPackets', 1, MAX_BURST_PACKETS, 'packets');
+  if (settings.lossPct !== undefined) within('lossPct', 'per cent');
+  if (settings.lossBurstPackets !== undefined) within('lossBurstPackets', 'packets');
   if (trace !== undefined) validateTrace(`${where}.trace`, settings, trace);
 }
 

@@ -1,6 +1,6 @@
 import { TierbedError } from '../../base/errors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
-import type { InferResponse, SentStamp } from '../rpc/messages.js';
+import type { InferResponse, SentStamp } from '../rpc/codec/messages.js';
 import type { CallContext } from '../rpc/method.js';
 import { elapsedNs } from './clock.js';
 import {

@@ -1,8 +1,8 @@
 import { type ErrorKind, TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
-import { DATATYPE_OF } from '../rpc/datatypes.js';
+import { DATATYPE_OF } from '../rpc/codec/datatypes.js';
+import type { InferRequest, InferResponse, Parameter, SentStamp } from '../rpc/codec/messages.js';
 import type { InferenceHandlers, ModelMetadata, TensorMetadata } from '../rpc/inference.js';
-import type { InferRequest, InferResponse, Parameter, SentStamp } from '../rpc/messages.js';
 import type { CallContext } from '../rpc/method.js';
 import { elapsedNs, nowNs } from './clock.js';
 import type { Deployment, Deployments } from './deployments.js';

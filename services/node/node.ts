@@ -5,7 +5,7 @@ import { cacheDir, version } from '../../base/paths.js';
 import { type HttpServer, startHttp } from '../health-server.js';
 import { inferenceService } from '../rpc/inference.js';
 import { nodeControlService } from '../rpc/node-control.js';
-import { type RpcServer, startRpcServer } from '../rpc/server.js';
+import { type RpcServer, startRpcServer } from '../rpc/server/server.js';
 import type { CalibrationOrder } from './calibration-job.js';
 import { type ThreadChoice, threadsHere } from './cgroup.js';
 import { controlHandlers } from './control-handlers.js';

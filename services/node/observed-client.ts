@@ -1,6 +1,6 @@
 import { type ErrorKind, TierbedError } from '../../base/errors.js';
 import { InferenceClient, type RpcChannel } from '../rpc/client.js';
-import type { InferRequest, InferResponse, SentStamp } from '../rpc/messages.js';
+import type { InferRequest, InferResponse, SentStamp } from '../rpc/codec/messages.js';
 import { elapsedNs, nowNs } from './clock.js';
 
 /** Told of what goes to the nodes of the next stages and comes back, when nobody waits for it. */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { Client, credentials } from '@grpc/grpc-js';
-import type { Http2Call } from './http2-call.js';
-import { Http2Channel } from './http2-channel.js';
+import type { Http2Call } from './http2/call.js';
+import { Http2Channel } from './http2/channel.js';
 import { DEFAULT_MAX_MESSAGE_BYTES } from './limits.js';
 import './quiet.js';
 

@@ -1,7 +1,7 @@
 import { callUnary } from './calls/call-unary.js';
 import type { CallOptions, RpcChannel } from './channel.js';
+import type { InferRequest, InferResponse } from './codec/messages.js';
 import { inferenceMethods, type ModelIndexEntry, type ModelMetadata, type ServerMetadata } from './inference.js';
-import type { InferRequest, InferResponse } from './messages.js';
 
 /** Calls the data plane of a node, or any server of the Open Inference Protocol v2. Errors are those of `callUnary`. */
 export class InferenceClient {

@@ -1,11 +1,11 @@
 import { serveBidi } from './calls/serve-bidi.js';
 import { serveUnary } from './calls/serve-unary.js';
-import { decodeInferRequest, decodeInferResponse, decodeStreamResponse } from './decode.js';
-import { encodeInferRequest, encodeInferResponse, encodeStreamResponse } from './encode.js';
-import type { InferRequest, InferResponse } from './messages.js';
+import { decodeInferRequest, decodeInferResponse, decodeStreamResponse } from './codec/decode.js';
+import { encodeInferRequest, encodeInferResponse, encodeStreamResponse } from './codec/encode.js';
+import type { InferRequest, InferResponse } from './codec/messages.js';
 import type { HandlersOf, Method } from './method.js';
 import { codecsOf, loadProto } from './protos.js';
-import type { RpcService } from './service.js';
+import type { RpcService } from './server/service.js';
 import { toStatus } from './status.js';
 
 export type Empty = Readonly<Record<string, never>>;

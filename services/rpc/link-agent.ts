@@ -2,7 +2,7 @@ import { serveUnary } from './calls/serve-unary.js';
 import type { Empty } from './inference.js';
 import type { HandlersOf, Method } from './method.js';
 import { codecsOf, loadProto } from './protos.js';
-import type { RpcService } from './service.js';
+import type { RpcService } from './server/service.js';
 
 // The messages of tierbed.v1.LinkAgent in proto/testbed.proto, which says what each field means. What a sender leaves out
 // arrives as '', 0, false, [] or null.

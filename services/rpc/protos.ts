@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { TierbedError } from '../../base/errors.js';
 import { packageRoot } from '../../base/paths.js';
-import { malformed } from './wire.js';
+import { malformed } from './codec/wire.js';
 
 /**
  * A file of `proto/` as grpc-js and its reflection want it. Messages are plain objects with camel-case keys, 64-bit numbers

@@ -1,5 +1,5 @@
 import { PARTS, type SampleRow } from '../../analysis/columns.js';
-import { sampleRow } from '../../services/orchestrator/row.js';
+import { sampleRow } from '../../services/orchestrator/results/row.js';
 
 /** A whole row of a sample that succeeded, with some cells set. */
 export function okRow(cells: SampleRow = {}): SampleRow {

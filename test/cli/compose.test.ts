@@ -3,60 +3,30 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseLogLine } from '../../cli/commands/logs.js';
 import { isOlder } from '../../cli/compose/preflight.js';
 import { parseServices } from '../../cli/compose/services.js';
 import { writeTinyStudy } from '../services/orchestrator/tiny-study.js';
-import { type FakeAnswer, HEALTHY, writeFakeDocker } from './fake-docker.js';
-import { type Ended, type Started, serve, tierbed } from './serve.js';
+import {
+  container,
+  type FakeAnswer,
+  type FakeDocker,
+  fakeDocker,
+  HEALTHY,
+  published,
+  UP,
+  untilCalled,
+} from './fake-docker.js';
+import { serve, tierbed } from './serve.js';
 
 const work = mkdtempSync(join(tmpdir(), 'tierbed-compose-'));
 after(() => rmSync(work, { recursive: true, force: true }));
 
-let folders = 0;
-
-interface Fake {
-  readonly folder: string;
-  start(...args: string[]): Started;
-  run(...args: string[]): Promise<Ended>;
-  calls(): string[];
-}
-
-function fake(answers: Readonly<Record<string, FakeAnswer>> = {}, more: NodeJS.ProcessEnv = {}): Fake {
-  const folder = writeFakeDocker(join(work, `docker-${++folders}`), answers);
-  const { TIERBED_API: _api, TIERBED_TOKEN: _token, ...clean } = process.env;
-  const env = {
-    ...clean,
-    TIERBED_STATE: join(work, 'no-state'),
-    PATH: [folder, dirname(process.execPath), '/usr/bin', '/bin'].join(delimiter),
-    ...more,
-  };
-  const start = (...args: string[]): Started => tierbed(args, { env, cwd: work });
-  return {
-    folder,
-    start,
-    run: (...args) => start(...args).ended,
-    calls: () => readFileSync(join(folder, 'calls.log'), 'utf8').split('\n').filter(Boolean),
-  };
-}
-
-const container = (service: string, state = 'running', health = 'healthy'): string =>
-  JSON.stringify({ Service: service, State: state, Health: health, Status: 'Up 3 minutes' });
-const UP = ['orchestrator', 'edge', 'edge-link'].map((name) => container(name)).join('\n');
-
-/** The configuration with the orchestrator published on this port. */
-const published = (port: number): FakeAnswer => ({
-  stdout: JSON.stringify({
-    services: {
-      orchestrator: { ports: [{ host_ip: '127.0.0.1', published: String(port) }] },
-      edge: {},
-      'edge-link': {},
-    },
-  }),
-});
+const fake = (answers: Readonly<Record<string, FakeAnswer>> = {}, more: NodeJS.ProcessEnv = {}): FakeDocker =>
+  fakeDocker(work, answers, more);
 
 const DENIED =
   'permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: connect: permission denied\n';
@@ -209,14 +179,6 @@ test('a service that does not become ready is heard, and nothing is left; --keep
   assert.match((await there.run('up', '--quiet')).stderr, /edge-link \(restarting\).*fix: See why: tierbed status/s);
   assert.ok(!there.calls().some((call) => / down /.test(call)), 'what was there before stays');
 });
-
-async function untilCalled(docker: Fake, pattern: RegExp): Promise<void> {
-  for (let i = 0; i < 1200 && !docker.calls().some((call) => pattern.test(call)); i++) await delay(50);
-  assert.ok(
-    docker.calls().some((call) => pattern.test(call)),
-    docker.calls().join('\n'),
-  );
-}
 
 test('Ctrl-C during up ends Docker and takes away what was not there before', async () => {
   const fresh = fake({ 'compose up': { seconds: 60 } });

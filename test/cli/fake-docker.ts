@@ -1,5 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Ended, type Started, tierbed } from './serve.js';
 
 /** What the fake program answers: for the first words of its arguments, an exit code and texts. */
 export interface FakeAnswer {
@@ -16,6 +19,7 @@ export interface FakeAnswer {
 const SCRIPT = `#!/usr/bin/env node
 const { readFileSync, appendFileSync, writeFileSync } = require('node:fs');
 const here = __dirname;
+process.on('SIGINT', () => { appendFileSync(here + '/calls.log', 'SIGINT\\n'); process.exit(130); });
 const args = process.argv.slice(2);
 appendFileSync(here + '/calls.log', args.join(' ') + '\\n');
 const words = [];
@@ -32,7 +36,6 @@ const end = () => {
   process.stdout.write(answer.stdout ?? '');
   process.stderr.write(answer.stderr ?? '', () => process.exit(answer.code ?? 0));
 };
-process.on('SIGINT', () => { appendFileSync(here + '/calls.log', 'SIGINT\\n'); process.exit(130); });
 if (answer.seconds) setTimeout(end, answer.seconds * 1000); else end();
 `;
 
@@ -47,11 +50,64 @@ export const HEALTHY: Readonly<Record<string, FakeAnswer>> = {
   },
 };
 
-/** Writes the program into a folder, for the PATH. */
-export function writeFakeDocker(folder: string, answers: Readonly<Record<string, FakeAnswer>> = {}): string {
+/** A line of `docker compose ps`. */
+export const container = (service: string, state = 'running', health = 'healthy'): string =>
+  JSON.stringify({ Service: service, State: state, Health: health, Status: 'Up 3 minutes' });
+
+/** What `docker compose ps` answers of a testbed that is up. */
+export const UP = ['orchestrator', 'edge', 'edge-link'].map((name) => container(name)).join('\n');
+
+/** The configuration with the orchestrator published on this port. */
+export const published = (port: number): FakeAnswer => ({
+  stdout: JSON.stringify({
+    services: {
+      orchestrator: { ports: [{ host_ip: '127.0.0.1', published: String(port) }] },
+      edge: {},
+      'edge-link': {},
+    },
+  }),
+});
+
+/** The `tierbed` command with the fake program on its PATH. */
+export interface FakeDocker {
+  start(...args: string[]): Started;
+  run(...args: string[]): Promise<Ended>;
+  /** What Docker was called with, and that it was interrupted. */
+  calls(): string[];
+}
+
+let folders = 0;
+
+/** @param more variables of the command's environment */
+export function fakeDocker(
+  work: string,
+  answers: Readonly<Record<string, FakeAnswer>> = {},
+  more: NodeJS.ProcessEnv = {},
+): FakeDocker {
+  const folder = join(work, `docker-${++folders}`);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'docker'), SCRIPT, { mode: 0o755 });
   writeFileSync(join(folder, 'calls.log'), '');
   writeFileSync(join(folder, 'answers.json'), JSON.stringify({ ...HEALTHY, ...answers }));
-  return folder;
+  const { TIERBED_API: _api, TIERBED_TOKEN: _token, ...clean } = process.env;
+  const env = {
+    ...clean,
+    TIERBED_STATE: join(work, 'no-state'),
+    PATH: [folder, dirname(process.execPath), '/usr/bin', '/bin'].join(delimiter),
+    ...more,
+  };
+  const start = (...args: string[]): Started => tierbed(args, { env, cwd: work });
+  return {
+    start,
+    run: (...args) => start(...args).ended,
+    calls: () => readFileSync(join(folder, 'calls.log'), 'utf8').split('\n').filter(Boolean),
+  };
+}
+
+export async function untilCalled(docker: FakeDocker, pattern: RegExp): Promise<void> {
+  for (let i = 0; i < 1200 && !docker.calls().some((call) => pattern.test(call)); i++) await delay(50);
+  assert.ok(
+    docker.calls().some((call) => pattern.test(call)),
+    docker.calls().join('\n'),
+  );
 }

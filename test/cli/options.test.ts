@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { faultSpecOf } from '../../cli/commands/fault.js';
+import { faultRequestOf } from '../../cli/commands/fault.js';
 import { linkPatchOf } from '../../cli/link-options.js';
 import { oneOf } from '../../cli/names.js';
 import { numberOption, secondsOption } from '../../cli/numbers.js';
@@ -45,9 +45,12 @@ test('names and numbers', () => {
 });
 
 test('fault options are a spec', () => {
-  assert.deepEqual(faultSpecOf('slow-cpu', { tier: 'edge', for: '10s', with: ['factor=4', 'hard=true', 'mode=a=b'] }), {
-    ...{ fault: 'slow-cpu', tier: 'edge', forS: 10, factor: 4, hard: true, mode: 'a=b' },
-  });
-  assert.throws(() => faultSpecOf('x', { with: ['factor'] }), { kind: 'usage', message: /--with factor/ });
-  assert.throws(() => faultSpecOf('x', { link: 'edge', with: [] }), { kind: 'usage', message: /no link 'edge'/ });
+  assert.deepEqual(
+    faultRequestOf('slow-cpu', { tier: 'edge', for: '10s', with: ['factor=4', 'hard=true', 'mode=a=b'] }),
+    {
+      ...{ fault: 'slow-cpu', tier: 'edge', forS: 10, factor: 4, hard: true, mode: 'a=b' },
+    },
+  );
+  assert.throws(() => faultRequestOf('x', { with: ['factor'] }), { kind: 'usage', message: /--with factor/ });
+  assert.throws(() => faultRequestOf('x', { link: 'edge', with: [] }), { kind: 'usage', message: /no link 'edge'/ });
 });

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Summary } from '../../analysis/summary.js';
 import { ApiClient } from '../../services/api-client/client.js';
 import type { LinkSettings } from '../../services/link/types.js';
-import type { EventsFile } from '../../services/orchestrator/event-log.js';
+import type { EventsFile } from '../../services/orchestrator/events/event-log.js';
 import type { StudyView } from '../../services/orchestrator/server/api.js';
 import { writeTinyStudy } from '../services/orchestrator/tiny-study.js';
 import { type Ended, type Started, serve, tierbed } from './serve.js';

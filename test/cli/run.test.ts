@@ -103,6 +103,13 @@ const linesIn = (folder: string): number =>
     ? readFileSync(join(folder, 'samples.csv'), 'utf8').split('\n').length - 1
     : 0;
 
+/** What this looks at of a proof of links.json. */
+interface Proof {
+  readonly when: string;
+  readonly ok: boolean;
+  readonly driver: { readonly name: string };
+}
+
 const hasProc = existsSync('/proc/self/stat');
 
 test('a study runs on all placements, cold and warm, and its folder is complete', async () => {
@@ -166,11 +173,18 @@ test('a study runs on all placements, cold and warm, and its folder is complete'
   assert.equal(environment.deployments.length, 2 * (1 + 2 + 2 + 2 + 2 + 3 + 3));
   assert.ok(environment.deployments.every((d: { threads: number }) => d.threads >= 0));
   assert.match(environment.models[0].stages[0][0].sha256, /^[0-9a-f]{64}$/);
-  const proofs = JSON.parse(readFileSync(join(out, 'links.json'), 'utf8')).runs as { when: string; ok: boolean }[];
+  const proofs = JSON.parse(readFileSync(join(out, 'links.json'), 'utf8')).runs as Proof[];
   assert.deepEqual(
     proofs.map(({ when, ok }) => `${when} ${ok}`),
     ['before true', 'after true'],
   );
+  // What shaped the links, and what that cannot show, stands wherever somebody looks for it.
+  for (const { driver } of [...proofs, { driver: environment.links }]) assert.equal(driver.name, 'proxy');
+  for (const { notes } of [environment, summary]) {
+    assert.ok(
+      notes.some((note: string) => /relays of TCP streams \(proxy\): lost packets, .* not in these/.test(note)),
+    );
+  }
 });
 
 test('a run that is killed leaves no process, and is finished with no row lost, doubled or changed', {

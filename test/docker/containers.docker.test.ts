@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import type { ContainerDetails, DockerTestbed } from '../support/docker-testbed.js';
+import type { ComposeTestbed, ContainerDetails } from '../support/compose-testbed.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
 const TIERS = ['mobile', 'edge', 'cloud'];
@@ -8,7 +8,7 @@ const AGENTS = TIERS.map((tier) => `${tier}-link`);
 const SERVICES = [...TIERS, ...AGENTS, 'orchestrator', 'gate', 'prometheus'];
 const MAX_IMAGE_BYTES = 200e6;
 
-let testbed: DockerTestbed;
+let testbed: ComposeTestbed;
 const containers = new Map<string, ContainerDetails>();
 
 before(async () => {

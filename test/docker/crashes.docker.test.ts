@@ -3,14 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import type { ComposeTestbed } from '../support/compose-testbed.js';
 import { DetachedStudy, missingOrDouble, writeQuickstart } from '../support/docker-study.js';
-import type { DockerTestbed } from '../support/docker-testbed.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
 const TIERS = ['mobile', 'edge', 'cloud'];
 const AGENTS = ['mobile-link', 'edge-link', 'cloud-link'];
 
-let testbed: DockerTestbed;
+let testbed: ComposeTestbed;
 before(async () => {
   testbed = await openTestbed();
 });

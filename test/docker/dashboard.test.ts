@@ -8,10 +8,10 @@ import { parse } from 'yaml';
 import { packageRoot } from '../../base/paths.js';
 import { silent } from '../../base/progress.js';
 import { OrchestratorMetrics } from '../../services/orchestrator/index.js';
-import { runStudy } from '../../services/orchestrator/run.js';
+import { runStudy } from '../../services/orchestrator/run/run.js';
 import { local } from '../../services/orchestrator/runtimes/local.js';
-import { loadStudy } from '../../services/orchestrator/study.js';
-import { TIER_NAMES, type TierName } from '../../services/orchestrator/tiers.js';
+import { loadStudy } from '../../services/orchestrator/study/study.js';
+import { TIER_NAMES, type TierName } from '../../services/orchestrator/tiers/tiers.js';
 import { writeTinyStudy } from '../services/orchestrator/tiny-study.js';
 import { panelQueries, readDashboard } from '../support/dashboard.js';
 import { metricNames } from '../support/exposition.js';
@@ -99,7 +99,7 @@ test('every panel and every rule has data in a real Prometheus while a study run
     addresses.set(`${tier}-link:8002`, tiers[tier]);
     addresses.set(`${tier}-link:8005`, await serveAgentMetrics(t, tier));
   }
-  metrics.setFaults([{ fault: 'link-down', target: 'mobile-edge' }]);
+  metrics.watchFaults({ active: () => [{ fault: 'link-down', options: { link: 'mobile-edge' } }] });
   const url = await startPrometheus(t, configure(folder, addresses));
 
   const recorded = rulesOf(RECORDING).map(({ name }) => ({ panel: 'recording rule', expr: name }));

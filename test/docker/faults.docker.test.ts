@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import type { ComposeTestbed } from '../support/compose-testbed.js';
 import { DetachedStudy, missingOrDouble, writeQuickstart } from '../support/docker-study.js';
-import type { DockerTestbed } from '../support/docker-testbed.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
 const FAULTS: readonly (readonly [name: string, ...options: string[]])[] = [
@@ -16,7 +16,7 @@ const FAULTS: readonly (readonly [name: string, ...options: string[]])[] = [
   ['slow-cpu', '--tier', 'edge', '--with', 'factor=4'],
 ];
 
-let testbed: DockerTestbed;
+let testbed: ComposeTestbed;
 before(async () => {
   testbed = await openTestbed();
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import type { DockerTestbed } from '../support/docker-testbed.js';
+import type { ComposeTestbed } from '../support/compose-testbed.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
 interface TiersView {
@@ -11,7 +11,7 @@ interface TiersView {
   }[];
 }
 
-let testbed: DockerTestbed;
+let testbed: ComposeTestbed;
 before(async () => {
   testbed = await openTestbed();
 });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DockerTestbed } from '../support/docker-testbed.js';
+import type { ComposeTestbed } from '../support/compose-testbed.js';
 import { openTestbed, resetTestbed } from '../support/shared-testbed.js';
 
-let testbed: DockerTestbed;
+let testbed: ComposeTestbed;
 
 before(async () => {
   testbed = await openTestbed();

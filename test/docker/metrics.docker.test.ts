@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { packageRoot } from '../../base/paths.js';
+import type { ComposeTestbed } from '../support/compose-testbed.js';
 import { panelQueries } from '../support/dashboard.js';
 import { DetachedStudy, writeQuickstart } from '../support/docker-study.js';
-import type { DockerTestbed } from '../support/docker-testbed.js';
 import { query, rulesOf, withoutData } from '../support/prometheus.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
@@ -15,7 +15,7 @@ const RULES = readFileSync(join(packageRoot, 'docker', 'prometheus', 'rules', 'r
 /** Rates need some scrapes, and a busy machine some patience. */
 const DATA_MS = 180_000;
 
-let testbed: DockerTestbed;
+let testbed: ComposeTestbed;
 before(async () => {
   testbed = await openTestbed();
 });

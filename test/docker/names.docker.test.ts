@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import type { DockerTestbed } from '../support/docker-testbed.js';
+import type { ComposeTestbed } from '../support/compose-testbed.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
 const TIERS = ['mobile', 'edge', 'cloud'] as const;
@@ -8,7 +8,7 @@ type Tier = (typeof TIERS)[number];
 const CONTROL: Readonly<Record<Tier, string>> = { mobile: '3.10', edge: '3.20', cloud: '3.30' };
 const [DATA, METRICS, NODE, AGENT, AGENT_METRICS] = [8001, 8002, 8003, 8004, 8005];
 
-let testbed: DockerTestbed;
+let testbed: ComposeTestbed;
 let net: string;
 
 before(async () => {

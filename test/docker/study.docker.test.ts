@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import type { ComposeTestbed } from '../support/compose-testbed.js';
 import { missingOrDouble, readResults, writeQuickstart } from '../support/docker-study.js';
-import type { DockerTestbed } from '../support/docker-testbed.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
 /** As tiers/*.yaml say, with periods of 5 ms. */
@@ -14,7 +14,7 @@ const LIMITS: Readonly<Record<string, object>> = {
   cloud: { CpuPeriod: 5000, CpuQuota: 5000, Memory: 2048 * 2 ** 20, MemorySwap: 2048 * 2 ** 20 },
 };
 
-let testbed: DockerTestbed;
+let testbed: ComposeTestbed;
 before(async () => {
   testbed = await openTestbed();
 });

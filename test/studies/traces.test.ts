@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { packageRoot } from '../../base/paths.js';
 import { readTrace, traceFormatOf } from '../../services/link/traces/index.js';
-import { resolveLinks } from '../../services/orchestrator/links.js';
-import { loadStudy } from '../../services/orchestrator/study.js';
+import { resolveLinks } from '../../services/orchestrator/study/links.js';
+import { loadStudy } from '../../services/orchestrator/study/study.js';
 import { exampleTraces } from '../support/example-traces.js';
 
 const FOLDER = join(packageRoot, 'studies', 'traces');

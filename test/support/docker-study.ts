@@ -5,7 +5,7 @@ import type { SampleRow } from '../../analysis/columns.js';
 import { readSamples } from '../../analysis/samples-csv.js';
 import type { Summary } from '../../analysis/summary.js';
 import { packageRoot } from '../../base/paths.js';
-import type { DockerTestbed } from './docker-testbed.js';
+import type { ComposeTestbed } from './compose-testbed.js';
 
 /** So far may a link be off on a machine that does other things beside. */
 const PATIENT = { ms: 20, percent: 60 };
@@ -29,14 +29,14 @@ export interface StudyNow {
 /** A study that goes on by itself on a testbed's orchestrator. */
 export class DetachedStudy {
   readonly id: string;
-  readonly #testbed: DockerTestbed;
+  readonly #testbed: ComposeTestbed;
 
-  private constructor(testbed: DockerTestbed, id: string) {
+  private constructor(testbed: ComposeTestbed, id: string) {
     this.#testbed = testbed;
     this.id = id;
   }
 
-  static async start(testbed: DockerTestbed, path: string): Promise<DetachedStudy> {
+  static async start(testbed: ComposeTestbed, path: string): Promise<DetachedStudy> {
     const { id } = await testbed.json<StudyNow>('run', path, '--runtime', 'docker', '--detach', '--quiet');
     return new DetachedStudy(testbed, id);
   }

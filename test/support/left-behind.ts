@@ -1,7 +1,7 @@
-import type { DockerTestbed } from './docker-testbed.js';
+import type { ComposeTestbed } from './compose-testbed.js';
 
 /** What Docker still has of a testbed: `KIND NAME` for each container, network and volume. */
-export async function leftOf(testbed: DockerTestbed): Promise<string[]> {
+export async function leftOf(testbed: ComposeTestbed): Promise<string[]> {
   const filter = ['--filter', `label=com.docker.compose.project=${testbed.project}`];
   const kinds: readonly (readonly [kind: string, ...args: string[]])[] = [
     ['container', 'ps', '--all', '--format', '{{.Names}}', ...filter],
@@ -20,7 +20,7 @@ export async function leftOf(testbed: DockerTestbed): Promise<string[]> {
  * The rules of the firewall of Docker's machine, sorted, without counters: of both iptables, where there are both. Rules
  * are those of its namespace; a container looks at them, so that the tests need not be root, nor on that machine.
  */
-export async function rulesOfHost(testbed: DockerTestbed): Promise<string[]> {
+export async function rulesOfHost(testbed: ComposeTestbed): Promise<string[]> {
   const look = 'for s in iptables-nft-save iptables-legacy-save; do echo "# $s"; $s 2>/dev/null; done';
   const { stdout } = await testbed.exec('docker', [
     ...['run', '--rm', '--network', 'host', '--user', 'root', '--cap-add', 'NET_ADMIN', '--cap-add', 'NET_RAW'],

@@ -1,11 +1,11 @@
-import { DockerTestbed } from './docker-testbed.js';
+import { ComposeTestbed } from './compose-testbed.js';
 
 /**
  * The testbed of the tests in test/docker: `npm run test:docker` takes it down before and after all of them. Its names,
  * addresses and ports are its own, and so is its image: a user's testbed beside it is not touched.
  */
-export function sharedTestbed(): DockerTestbed {
-  return new DockerTestbed({
+export function sharedTestbed(): ComposeTestbed {
+  return new ComposeTestbed({
     project: process.env.TIERBED_TEST_PROJECT ?? 'tierbed-test',
     net: process.env.TIERBED_TEST_NET ?? '10.213',
     apiPort: Number(process.env.TIERBED_TEST_API_PORT ?? 27_070),
@@ -15,7 +15,7 @@ export function sharedTestbed(): DockerTestbed {
 }
 
 /** The same, up and with nothing left of the test before: no fault, the links and limits of a testbed without a study. */
-export async function openTestbed(): Promise<DockerTestbed> {
+export async function openTestbed(): Promise<ComposeTestbed> {
   const testbed = sharedTestbed();
   // A service that a fault made unhealthy is so until its next check: Compose does not wait for that.
   await testbed.eventually('a testbed that is healthy', async () => {
@@ -26,7 +26,7 @@ export async function openTestbed(): Promise<DockerTestbed> {
   return testbed;
 }
 
-export async function resetTestbed(testbed: DockerTestbed): Promise<void> {
+export async function resetTestbed(testbed: ComposeTestbed): Promise<void> {
   const { active } = await testbed.json<{ active: readonly { id: string }[] }>('fault', 'list');
   for (const { id } of active) await testbed.must('fault', 'stop', id);
   for (const [link, settings] of Object.entries(STANDING)) {

@@ -4,7 +4,7 @@ import { messageOf } from '../../../base/errors.js';
 import { version } from '../../../base/paths.js';
 import { type HttpServer, startHttp } from '../../health-server.js';
 import { linkAgentService } from '../../rpc/link-agent.js';
-import { type RpcServer, startRpcServer } from '../../rpc/server.js';
+import { type RpcServer, startRpcServer } from '../../rpc/server/server.js';
 import type { InterfaceDriver } from '../interface-driver.js';
 import type { LinkName } from '../types.js';
 import { type AgentDriver, chooseDriver } from './choose-driver.js';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf, TierbedError } from '../../../base/errors.js';
-import { findIptables, type Iptables } from '../iptables.js';
+import { findIptables, type Iptables } from '../system/iptables.js';
 import type { LinkName } from '../types.js';
 import type { AgentPlan } from './plan.js';
 import { CHAINS, filterRules, type InterfaceNames, ipv6Rules, natRules } from './rules.js';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { LinkAgentLinkStats } from '../../rpc/link-agent.js';
 import { nowMs } from '../clock.js';
-import { TraceClock } from '../trace-clock.js';
+import { TraceClock } from '../shaping/trace-clock.js';
 import type { DirectionSettings, LinkSettings } from '../types.js';
 import type { DirectionInForce } from './shaping.js';
 

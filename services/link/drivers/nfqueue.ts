@@ -1,11 +1,11 @@
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import type { InterfaceDriver, InterfaceStats, OpenInterface } from '../interface-driver.js';
-import { mtuBytes, noInterface } from '../interface-request.js';
-import { type Libc, loadLibc } from '../libc.js';
-import { leastBurstPackets } from '../loss.js';
 import { kernelDrops, openQueue } from '../nfqueue/queue-socket.js';
 import { QueueRules, tryTarget } from '../nfqueue/rules.js';
 import { ShaperThread } from '../nfqueue/shaper-thread.js';
+import { leastBurstPackets } from '../shaping/loss.js';
+import { mtuBytes, noInterface } from '../system/interface-request.js';
+import { type Libc, loadLibc } from '../system/libc.js';
 import type { DirectionSettings } from '../types.js';
 import { validateDirection } from '../validate.js';
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { TierbedError } from '../../../base/errors.js';
-import { EPERM, type Libc } from '../libc.js';
+import { EPERM, type Libc } from '../system/libc.js';
 import { bindMessage, decode, type QueuedPacket } from './netlink.js';
 
 const AF_NETLINK = 16;

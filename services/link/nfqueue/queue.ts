@@ -1,7 +1,7 @@
 import { Random } from '../../../base/random.js';
 import type { InterfaceStats } from '../interface-driver.js';
-import { EINTR, type Libc } from '../libc.js';
-import { PacketShaper } from '../packet-shaper.js';
+import { PacketShaper } from '../shaping/packet-shaper.js';
+import { EINTR, type Libc } from '../system/libc.js';
 import type { DirectionSettings } from '../types.js';
 import { ACCEPT, copyMessage, DROP, type QueuedPacket, VERDICT_BYTES, writeVerdict } from './netlink.js';
 import type { QueueTask } from './protocol.js';

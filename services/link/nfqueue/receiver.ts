@@ -1,4 +1,4 @@
-import { EAGAIN, EINTR, ENOBUFS, type Libc, type NativeMemory } from '../libc.js';
+import { EAGAIN, EINTR, ENOBUFS, type Libc, type NativeMemory } from '../system/libc.js';
 import { decode, type QueuedPacket } from './netlink.js';
 
 const MSG_DONTWAIT = 0x40;

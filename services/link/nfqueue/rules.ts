@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { TierbedError } from '../../../base/errors.js';
-import { findIptables, type Iptables } from '../iptables.js';
+import { findIptables, type Iptables } from '../system/iptables.js';
 
 const TABLE = 'mangle';
 const HOOK = 'PREROUTING';

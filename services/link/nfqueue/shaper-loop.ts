@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { EINTR, type Libc, type NativeMemory } from '../libc.js';
+import { EINTR, type Libc, type NativeMemory } from '../system/libc.js';
 import type { QueuedPacket } from './netlink.js';
 import type { ShapedQueue } from './queue.js';
 import { Receiver } from './receiver.js';

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { messageOf, TierbedError } from '../../../base/errors.js';
-import type { Libc } from '../libc.js';
+import type { Libc } from '../system/libc.js';
 import type { NfqueueAnswer, NfqueueCalls, NfqueueRequest, NfqueueStart } from './protocol.js';
 
 const EFD_CLOEXEC = 0o2000000;

@@ -2,8 +2,8 @@
 import { readSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../../base/errors.js';
-import { type Libc, loadLibc } from '../libc.js';
-import { becomeUrgent } from '../urgent.js';
+import { type Libc, loadLibc } from '../system/libc.js';
+import { becomeUrgent } from '../system/urgent.js';
 import type { NfqueueAnswer, NfqueueCalls, NfqueueRequest, NfqueueStart } from './protocol.js';
 import { ShapedQueue } from './queue.js';
 import { nowMs, ShaperLoop } from './shaper-loop.js';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../../base/errors.js';
-import { becomeUrgent } from '../urgent.js';
+import { becomeUrgent } from '../system/urgent.js';
 import { answeringServer } from './answer.js';
 import type { EndAnswer, EndOrder, EndResult } from './end.js';
 import { exercise } from './exercise.js';

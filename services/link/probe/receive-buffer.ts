@@ -1,5 +1,5 @@
 import type { Socket } from 'node:dgram';
-import { loadLibc } from '../libc.js';
+import { loadLibc } from '../system/libc.js';
 
 const SOL_SOCKET = 1;
 const SO_RCVBUFFORCE = 33;

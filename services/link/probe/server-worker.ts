@@ -1,6 +1,6 @@
 // The far end of a probe. Says its port once it listens.
 import { parentPort } from 'node:worker_threads';
-import { becomeUrgent } from '../urgent.js';
+import { becomeUrgent } from '../system/urgent.js';
 import { answeringServer } from './answer.js';
 
 becomeUrgent();

@@ -1,7 +1,7 @@
 // The thread behind an Alarm: sleeps until the deadline in the shared cell, then says so.
 import { parentPort, workerData } from 'node:worker_threads';
 import { nowMs } from '../clock.js';
-import { becomeUrgent } from '../urgent.js';
+import { becomeUrgent } from '../system/urgent.js';
 import { ENDED, IDLE } from './alarm.js';
 
 becomeUrgent();

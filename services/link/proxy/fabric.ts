@@ -1,5 +1,5 @@
-import { Fifo } from '../fifo.js';
-import type { Shaper } from '../shaper.js';
+import { Fifo } from '../shaping/fifo.js';
+import type { Shaper } from '../shaping/shaper.js';
 
 /** What travels over links: a piece of the stream, or a step in a connection's life, in order with the pieces. */
 export type Parcel =

@@ -1,7 +1,7 @@
 import { TierbedError } from '../../../base/errors.js';
 import { Random } from '../../../base/random.js';
+import { tamperWith } from '../../rpc/codec/tamper.js';
 import type { Gather } from '../../rpc/gather.js';
-import { tamperWith } from '../../rpc/tamper.js';
 import { type NodeFault, numberOf } from './fault.js';
 
 /**

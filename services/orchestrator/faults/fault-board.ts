@@ -1,5 +1,5 @@
 import { messageOf, TierbedError } from '../../../base/errors.js';
-import type { EventLog, EventSource } from '../event-log.js';
+import type { EventLog, EventSource } from '../events/event-log.js';
 import type { Fault, FaultContext, FaultOptions } from './fault.js';
 import { checkFaultSpec, type FaultSpec } from './index.js';
 

@@ -1,6 +1,6 @@
-import type { LinkLayers } from '../link-layers.js';
+import type { LinkLayers } from '../events/link-layers.js';
 import type { Testbed } from '../runtimes/runtime.js';
-import type { TierName } from '../tiers.js';
+import type { TierName } from '../tiers/tiers.js';
 
 /** What a fault can get at. */
 export interface FaultContext {

@@ -1,4 +1,5 @@
 import { TierbedError } from '../../../base/errors.js';
+import { directionProperties } from '../../link/schema.js';
 import type { Direction, LinkName, LinkSettings } from '../../link/types.js';
 import { directionOption, type Fault, type FaultOptions, linkOption, optionsSchema } from './fault.js';
 
@@ -10,7 +11,7 @@ export const lossBurst: Fault = {
       link: linkOption,
       direction: directionOption,
       lossPct: { type: 'number', exclusiveMinimum: 0, maximum: 100 },
-      burstPackets: { type: 'number', minimum: 1 },
+      burstPackets: directionProperties.lossBurstPackets,
     },
     ['link', 'lossPct'],
   ),

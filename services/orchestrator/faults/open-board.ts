@@ -1,6 +1,6 @@
 import type { LinkSettings } from '../../link/types.js';
-import { EventLog } from '../event-log.js';
-import { LinkLayers } from '../link-layers.js';
+import { EventLog } from '../events/event-log.js';
+import { LinkLayers } from '../events/link-layers.js';
 import type { Testbed } from '../runtimes/runtime.js';
 import { FaultBoard } from './fault-board.js';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TierbedError } from '../../../base/errors.js';
 import type { TierControl } from '../runtimes/runtime.js';
-import type { TierName } from '../tiers.js';
+import type { TierName } from '../tiers/tiers.js';
 import { type Fault, optionsSchema, tierOf, tierOption } from './fault.js';
 
 /** One turn of running and standing still: short beside a request, long beside what a signal takes. */

@@ -1,6 +1,6 @@
 import { Gauge, type Registry } from 'prom-client';
 import type { Direction, DirectionSettings, LinkSettings } from '../../link/types.js';
-import type { LinkReport } from '../../link/verify.js';
+import type { LinkReport } from '../../link/verify/verify.js';
 
 type LinkLabels = 'link' | 'direction';
 

@@ -1,5 +1,5 @@
 import { MAX_STAGES, PARTS, type Part, type SampleRow } from '../../../analysis/columns.js';
-import { chainOf, PLACEMENTS, tiersOf } from '../placements.js';
+import { chainOf, PLACEMENTS, tiersOf } from '../study/placements.js';
 
 /** A piece of a sample's time. */
 export interface RowPart {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { TierFigures, TierWatch } from '../tier-watch.js';
-import type { TierName } from '../tiers.js';
+import type { TierFigures, TierWatch } from '../tiers/tier-watch.js';
+import type { TierName } from '../tiers/tiers.js';
 
 /**
  * Figures of the tiers as the runtime sees them from outside, which a node that hangs cannot give. A scrape is answered

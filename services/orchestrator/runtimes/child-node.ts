@@ -5,7 +5,7 @@ import { TierbedError } from '../../../base/errors.js';
 import { connect } from '../../rpc/channel.js';
 import { NodeClient } from '../../rpc/node-client.js';
 import type { DescribeResponse } from '../../rpc/node-control.js';
-import type { TierName, TierSettings } from '../tiers.js';
+import type { TierName, TierSettings } from '../tiers/tiers.js';
 import type { TestbedNode } from './runtime.js';
 
 /** The compiled `tierbed` command. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TierbedError } from '../../../base/errors.js';
-import { TIER_NAMES, type TierName, type TierSettings } from '../tiers.js';
+import { TIER_NAMES, type TierName, type TierSettings } from '../tiers/tiers.js';
 import { ChildNode } from './child-node.js';
 import { noTierControl } from './no-tier-control.js';
 import type { TierControl, TierState } from './runtime.js';

@@ -3,7 +3,7 @@ import type { Progress } from '../../../base/progress.js';
 import { LINK_DRIVERS } from '../../link/index.js';
 import { routeName, TIER_ROUTES } from '../../link/routes.js';
 import type { OpenLinks, Route } from '../../link/types.js';
-import { TIER_NAMES, type TierName } from '../tiers.js';
+import { TIER_NAMES, type TierName } from '../tiers/tiers.js';
 import { ChildNode } from './child-node.js';
 import { LocalTiers } from './local-tiers.js';
 import type { Runtime, Testbed, TestbedRequest } from './runtime.js';

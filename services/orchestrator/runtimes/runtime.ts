@@ -2,7 +2,7 @@ import type { Progress } from '../../../base/progress.js';
 import type { LinkSettings, OpenLinks } from '../../link/types.js';
 import type { NodeClient } from '../../rpc/node-client.js';
 import type { DescribeResponse } from '../../rpc/node-control.js';
-import type { TierName, TierSet, TierSettings } from '../tiers.js';
+import type { TierName, TierSet, TierSettings } from '../tiers/tiers.js';
 
 /** What a study asks of a runtime. */
 export interface TestbedRequest {

@@ -1,9 +1,10 @@
 import type { ErrorKind } from '../../../base/errors.js';
-import type { LinkFigure } from '../../link/judge.js';
 import type { Direction, JitterDistribution, LinkName, LinkSettings } from '../../link/types.js';
+import type { LinkFigure } from '../../link/verify/judge.js';
+import type { Fault } from '../faults/fault.js';
+import type { ActiveFault } from '../faults/fault-board.js';
 import type { TierLimits, TierState } from '../runtimes/runtime.js';
-import type { TierName } from '../tiers.js';
-import type { ActiveFault, KnownFault } from './fault-access.js';
+import type { TierName } from '../tiers/tiers.js';
 
 /*
  * What the orchestrator's HTTP API takes and gives, for its routes and for its client. The routes' schemas say the same
@@ -67,8 +68,8 @@ export interface NewStudy {
   readonly files?: readonly StudyFileEntry[];
 }
 
-/** Events of a study, by name. */
-export interface StudyEvents {
+/** Events of the stream of a study, by name. */
+export interface StreamEvents {
   readonly state: StudyView;
   readonly progress: StepEvent;
   readonly samples: SampleCount & { readonly failed: number };
@@ -152,12 +153,15 @@ export interface TierView {
 }
 
 /** A fault to be put in force: its name, how long, and beside these its own options. */
-export interface FaultSpec {
+export interface FaultRequest {
   readonly fault: string;
   /** Seconds until it is undone by itself. */
   readonly forS?: number;
   readonly [option: string]: unknown;
 }
+
+/** A fault that can be asked for: its name, one sentence for people, and the JSON Schema of its options. */
+export type KnownFault = Pick<Fault, 'name' | 'help' | 'options'>;
 
 export interface FaultsView {
   readonly known: readonly KnownFault[];
@@ -175,4 +179,4 @@ export interface StatusView {
   readonly testbed: 'study' | 'standing' | 'none';
 }
 
-export type { ActiveFault, KnownFault, LinkName, LinkSettings, TierName };
+export type { ActiveFault, LinkName, LinkSettings, TierName };

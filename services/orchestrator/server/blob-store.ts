@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { access, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { diskError } from '../../../base/disk-error.js';
 import { TierbedError } from '../../../base/errors.js';
-import { diskError } from '../disk-error.js';
 import { HttpError } from './errors.js';
 
 /** No single file of a study is larger. */

@@ -1,4 +1,4 @@
-import type { OrchestratorMetrics } from '../metrics.js';
+import type { OrchestratorMetrics } from '../metrics/metrics.js';
 import type { BlobStore } from './blob-store.js';
 import type { Studies } from './studies.js';
 import type { TestbedAccess } from './testbed-access.js';

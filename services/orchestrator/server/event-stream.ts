@@ -1,20 +1,20 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { EventLog, LoggedEvent } from './event-log.js';
+import type { BufferedEvent, EventBuffer } from './event-buffer.js';
 
 /** A reader that leaves this much unread is cut off: it comes back with the id of the last event that it has. */
 const MAX_UNREAD_BYTES = 256 * 1024;
 
 export interface StreamOptions {
   /** Where the events to come are published. */
-  readonly log: EventLog;
+  readonly buffer: EventBuffer;
   /** What the reader has not got. */
-  readonly missed: readonly LoggedEvent[];
+  readonly missed: readonly BufferedEvent[];
   /** What it is told then, whatever it has: how things stand. */
-  readonly now: LoggedEvent;
+  readonly now: BufferedEvent;
   readonly headers: Readonly<Record<string, string | number | string[] | undefined>>;
   readonly heartbeatMs: number;
   /** Whether nothing comes after this event. */
-  isLast(event: LoggedEvent): boolean;
+  isLast(event: BufferedEvent): boolean;
   readonly signal: AbortSignal;
 }
 
@@ -45,13 +45,13 @@ export function streamEvents(response: ServerResponse, options: StreamOptions): 
     end();
     return;
   }
-  forget = options.log.listen((event) => {
+  forget = options.buffer.listen((event) => {
     write(frame(event));
     if (options.isLast(event)) end();
   });
 }
 
 /** `data` is JSON, so that it is one line. An empty id leaves the reader's last one as it is. */
-function frame({ id, event, data }: LoggedEvent): string {
+function frame({ id, event, data }: BufferedEvent): string {
   return `${id === '' ? '' : `id: ${id}\n`}event: ${event}\ndata: ${data}\n\n`;
 }

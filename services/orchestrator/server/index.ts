@@ -1,4 +1,3 @@
 export * from './api.js';
-export type { FaultBoard, FaultRequest } from './fault-access.js';
 export { type RunningServer, type ServerOptions, startServer, VERSION_HEADER } from './server.js';
 export type { FaultSupport } from './testbed-access.js';

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { TierbedError } from '../../../base/errors.js';
-import { parseStudy } from '../study.js';
-import { assertPathsInside, isInside } from '../study-paths.js';
+import { assertPathsInside, isInside } from '../study/paths.js';
+import { parseStudy } from '../study/study.js';
 import type { NewStudy, StudyFileEntry } from './api.js';
 import type { BlobStore } from './blob-store.js';
 

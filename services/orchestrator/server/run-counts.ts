@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { PlanFile } from '../plan-file.js';
-import { RESULT_FILES } from '../results-folder.js';
+import type { PlanFile } from '../plan/plan-file.js';
+import { RESULT_FILES } from '../results/results-folder.js';
 import type { SampleCount } from './api.js';
 
 /** Whether a results folder holds a run that was planned, so that it can be resumed. */

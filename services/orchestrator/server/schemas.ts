@@ -1,5 +1,6 @@
 import { EXIT_CODES } from '../../../base/errors.js';
-import { TIER_NAMES } from '../tiers.js';
+import { directionProperties } from '../../link/schema.js';
+import { TIER_NAMES } from '../tiers/tiers.js';
 
 /*
  * JSON Schemas of what the API takes and gives, the one source of its checks and of /openapi.json. `api.ts` says the
@@ -73,21 +74,11 @@ export const newStudy = object(
 
 export const resultFile = whole({ name: { type: 'string' }, bytes: count, type: { type: 'string' } });
 
-const direction = {
-  rateMbps: { type: 'number', minimum: 0, maximum: 100_000, description: '10^6 bit/s on the wire; 0: not limited' },
-  delayMs: { type: 'number', minimum: 0, maximum: 10_000, description: 'one way' },
-  jitterMs: { type: 'number', minimum: 0, maximum: 10_000, description: 'standard deviation of the delay' },
-  jitterDistribution: { enum: ['normal', 'uniform', 'pareto', 'paretonormal'] },
-  lossPct: { type: 'number', minimum: 0, maximum: 100 },
-  lossBurstPackets: { type: 'number', minimum: 1, description: 'mean number of packets lost in a row' },
-  queueBytes: { type: 'integer', minimum: 1514, maximum: 1024 ** 3 },
-};
-
 export const linkPatch = {
   ...object({
     direction: { enum: ['up', 'down', 'both'], default: 'both' },
     preset: { type: 'string', minLength: 1, description: 'a preset of tiers/links.yaml; settings beside it go before' },
-    ...direction,
+    ...directionProperties,
     blocked: { type: 'boolean', description: 'nothing passes, either way' },
   }),
   description: 'What is not named stays as it is.',
@@ -95,7 +86,7 @@ export const linkPatch = {
 
 const directionView = {
   type: 'object',
-  properties: direction,
+  properties: directionProperties,
   required: ['delayMs', 'jitterMs', 'queueBytes'],
   additionalProperties: true,
 };
@@ -150,7 +141,7 @@ export const tierView = whole({
   control: orNull('string'),
 });
 
-export const faultSpec = {
+export const faultRequest = {
   type: 'object',
   properties: {
     fault: { type: 'string', minLength: 1, description: 'GET /v1/faults lists those there are, with their options' },

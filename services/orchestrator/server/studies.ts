@@ -2,12 +2,12 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { messageOf, TierbedError } from '../../../base/errors.js';
-import type { OrchestratorMetrics } from '../metrics.js';
-import { runStudy } from '../run.js';
-import { loadStudy } from '../study.js';
-import type { ApiError, NewStudy, SampleCount, StudyEvents, StudyState, StudyView } from './api.js';
+import type { OrchestratorMetrics } from '../metrics/metrics.js';
+import { runStudy } from '../run/run.js';
+import { loadStudy } from '../study/study.js';
+import type { ApiError, NewStudy, SampleCount, StreamEvents, StudyState, StudyView } from './api.js';
 import type { BlobStore } from './blob-store.js';
-import { EventLog } from './event-log.js';
+import { EventBuffer } from './event-buffer.js';
 import { EventProgress } from './event-progress.js';
 import { checkNewStudy, materialise } from './materialise.js';
 import { countSamples, holdsPlan } from './run-counts.js';
@@ -19,8 +19,8 @@ import { Throttle } from './throttle.js';
 const MAX_QUEUED = 100;
 /** A study that ended the orchestrator this often without one more sample is not started by itself again. */
 const MAX_FRUITLESS_STARTS = 5;
-/** Event logs of studies that are over which are still kept. */
-const MAX_OLD_LOGS = 20;
+/** Buffers of studies that are over which are still kept. */
+const MAX_OLD_BUFFERS = 20;
 const SAMPLES_INTERVAL_MS = 200;
 
 interface Current {
@@ -46,7 +46,7 @@ export class Studies {
   readonly #metrics: OrchestratorMetrics;
   readonly #log: FastifyBaseLogger;
   readonly #records = new Map<string, StudyRecord>();
-  readonly #logs = new Map<string, EventLog>();
+  readonly #buffers = new Map<string, EventBuffer>();
   #current: Current | undefined;
   /** Settled when the study that runs, or ran last, is over. */
   #ended: Promise<void> = Promise.resolve();
@@ -190,7 +190,7 @@ export class Studies {
     }
     // First of all it is not to be started any more.
     this.#records.delete(id);
-    this.#logs.delete(id);
+    this.#buffers.delete(id);
     await this.#store.remove(id);
     await this.#blobs.removeUnused();
   }
@@ -201,17 +201,17 @@ export class Studies {
   }
 
   /** What happens to a study from now on, and lately. @throws TierbedError `missing` */
-  events(id: string): EventLog {
+  events(id: string): EventBuffer {
     this.#record(id);
-    const known = this.#logs.get(id);
+    const known = this.#buffers.get(id);
     if (known) return known;
-    const log = new EventLog();
-    this.#logs.set(id, log);
-    for (const old of [...this.#logs.keys()].slice(0, -MAX_OLD_LOGS)) {
+    const buffer = new EventBuffer();
+    this.#buffers.set(id, buffer);
+    for (const old of [...this.#buffers.keys()].slice(0, -MAX_OLD_BUFFERS)) {
       const { state } = this.#record(old);
-      if (state !== 'running' && state !== 'queued') this.#logs.delete(old);
+      if (state !== 'running' && state !== 'queued') this.#buffers.delete(old);
     }
-    return log;
+    return buffer;
   }
 
   /** Tells those who follow the study that runs of a change by hand; its results have it in events.json. */
@@ -246,7 +246,7 @@ export class Studies {
     this.#publish(record.id, 'state', this.get(record.id));
   }
 
-  #publish<E extends keyof StudyEvents>(id: string, event: E, data: StudyEvents[E]): void {
+  #publish<E extends keyof StreamEvents>(id: string, event: E, data: StreamEvents[E]): void {
     this.events(id).publish(event, data);
   }
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { diskError } from '../../../base/disk-error.js';
 import { messageOf, TierbedError } from '../../../base/errors.js';
-import { diskError } from '../disk-error.js';
 import type { ApiError, SampleCount, StudyState } from './api.js';
 
 /** What is kept of a study while nothing runs: a file in its folder. */

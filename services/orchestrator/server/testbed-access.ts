@@ -2,11 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import { silent } from '../../../base/progress.js';
 import type { LinkSettings } from '../../link/types.js';
-import type { LinkReport } from '../../link/verify.js';
-import type { OrchestratorMetrics } from '../metrics.js';
+import type { LinkReport } from '../../link/verify/verify.js';
+import type { FaultBoard } from '../faults/fault-board.js';
+import type { OrchestratorMetrics } from '../metrics/metrics.js';
 import type { Runtime, Testbed } from '../runtimes/runtime.js';
-import type { StatusView } from './api.js';
-import type { FaultBoard, KnownFault } from './fault-access.js';
+import type { KnownFault, StatusView } from './api.js';
 
 /** A testbed that is not there yet is asked for again after this. */
 const PREPARE_AGAIN_MS = 1_000;
@@ -16,12 +16,15 @@ const KEEP_EVERY_MS = 5_000;
 const HANDED_OVER_WITHIN_MS = 30_000;
 const HANDED_OVER_EVERY_MS = 100;
 
+/** What the service asks of the faults of a testbed. */
+export type FaultAccess = Pick<FaultBoard, 'start' | 'stop' | 'active'>;
+
 /** What the service knows of faults. */
 export interface FaultSupport {
   /** Those there are. */
   readonly known: readonly KnownFault[];
   /** The faults of a testbed that no study runs on; absent where there are none then. */
-  readonly board?: (testbed: Testbed, links: readonly LinkSettings[]) => FaultBoard;
+  readonly board?: (testbed: Testbed, links: readonly LinkSettings[]) => FaultAccess;
 }
 
 /**
@@ -33,9 +36,9 @@ export class TestbedAccess {
   readonly runtime: Runtime;
   readonly #faults: FaultSupport | undefined;
   readonly #metrics: OrchestratorMetrics;
-  readonly #boards = new WeakMap<Testbed, FaultBoard>();
+  readonly #boards = new WeakMap<Testbed, FaultAccess>();
   #waitingFor: string | undefined;
-  #ofStudy: { readonly testbed: Testbed; readonly board: FaultBoard | undefined } | undefined;
+  #ofStudy: { readonly testbed: Testbed; readonly board: FaultAccess | undefined } | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(runtime: Runtime, metrics: OrchestratorMetrics, faults?: FaultSupport) {
@@ -75,7 +78,7 @@ export class TestbedAccess {
   }
 
   /** The running study's testbed is there, and its faults where it has some... */
-  opened(testbed: Testbed, board?: FaultBoard): void {
+  opened(testbed: Testbed, board?: FaultAccess): void {
     this.#ofStudy = { testbed, board };
     this.#waitingFor = undefined;
   }
@@ -124,21 +127,21 @@ export class TestbedAccess {
   }
 
   /** The faults of the testbed that there is now, or undefined. */
-  async boardIfAny(signal: AbortSignal): Promise<FaultBoard | undefined> {
+  async boardIfAny(signal: AbortSignal): Promise<FaultAccess | undefined> {
     if (this.#ofStudy?.board) return this.#ofStudy.board;
     return this.#ofStudy || this.runtime.standing ? this.#boardOf(await this.testbed(signal)) : undefined;
   }
 
-  async #boardOf(testbed: Testbed): Promise<FaultBoard | undefined> {
-    const known = this.#boards.get(testbed);
-    if (known || !this.#faults?.board) return known;
-    const board = this.#faults.board(testbed, await testbed.links.inForce());
+  async #boardOf(testbed: Testbed): Promise<FaultAccess | undefined> {
+    const board = this.#boards.get(testbed) ?? this.#faults?.board?.(testbed, await testbed.links.inForce());
+    if (!board) return undefined;
     this.#boards.set(testbed, board);
+    this.#metrics.watchFaults(board);
     return board;
   }
 
   /** @throws TierbedError `refused` where no fault can be put in force now */
-  async board(signal: AbortSignal): Promise<FaultBoard> {
+  async board(signal: AbortSignal): Promise<FaultAccess> {
     const board = await this.boardIfAny(signal);
     if (board) return board;
     await this.testbed(signal);

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { diskError } from '../../../base/disk-error.js';
 import { TierbedError } from '../../../base/errors.js';
-import { diskError } from '../disk-error.js';
 
 export const TOKEN_FILE = 'token';
 const TOKEN_BYTES = 32;

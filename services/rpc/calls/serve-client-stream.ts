@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { handleClientStreamingCall } from '@grpc/grpc-js';
 import { type Decoded, decoded, encodeForServer, type Handler, type Method } from '../method.js';
-import type { ServedCall, ServerLimits } from '../service.js';
+import type { ServedCall, ServerLimits } from '../server/service.js';
 import { toStatus } from '../status.js';
 import { contextOf } from './context.js';
 import { served } from './definition.js';

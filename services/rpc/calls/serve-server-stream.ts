@@ -1,6 +1,6 @@
 import type { handleServerStreamingCall } from '@grpc/grpc-js';
 import { type CallContext, type Decoded, decoded, encodeForServer, type Method } from '../method.js';
-import type { ServedCall, ServerLimits } from '../service.js';
+import type { ServedCall, ServerLimits } from '../server/service.js';
 import { toStatus } from '../status.js';
 import { contextOf } from './context.js';
 import { served } from './definition.js';

@@ -9,7 +9,7 @@ import { PacketShaping } from '../../../services/link/agent/shaping.js';
 import { openAgentLinks } from '../../../services/link/agent-links.js';
 import type { LinkSettings } from '../../../services/link/types.js';
 import { linkAgentService } from '../../../services/rpc/link-agent.js';
-import { type RpcServer, startRpcServer } from '../../../services/rpc/server.js';
+import { type RpcServer, startRpcServer } from '../../../services/rpc/server/server.js';
 import { FakeDriver } from './agent/fake-driver.js';
 
 const TIERS = ['mobile', 'edge', 'cloud'] as const;

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { TierbedError } from '../../../base/errors.js';
 import { Random } from '../../../base/random.js';
 import type { DirectionSettings, LinkDriver, LinkSettings, OpenLinks, Route } from '../../../services/link/types.js';
-import { assertLinks, verifyLinks } from '../../../services/link/verify.js';
+import { assertLinks, verifyLinks } from '../../../services/link/verify/verify.js';
 import { deadAddress, dial, echo, ending, listen, readAll, reset } from './peers.js';
 
 const free: DirectionSettings = { rateMbps: 0, delayMs: 0, jitterMs: 0, queueBytes: 65_536 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Fabric, Flow, type Parcel, Station } from '../../../services/link/proxy/fabric.js';
-import { Shaper } from '../../../services/link/shaper.js';
+import { Shaper } from '../../../services/link/shaping/shaper.js';
 import type { DirectionSettings } from '../../../services/link/types.js';
 
 const plain: DirectionSettings = { delayMs: 0, jitterMs: 0, queueBytes: 64 * 1514 };

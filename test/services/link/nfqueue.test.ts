@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nfqueueDriver } from '../../../services/link/drivers/nfqueue.js';
-import { findIptables } from '../../../services/link/iptables.js';
+import { findIptables } from '../../../services/link/system/iptables.js';
 import type { DirectionSettings } from '../../../services/link/types.js';
 import { Cable, inside, namespacesMissing, type ShaperProcess } from './namespaces.js';
 

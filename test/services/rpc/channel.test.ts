@@ -7,7 +7,7 @@ import net from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { TierbedError } from '../../../base/errors.js';
 import { connect, InferenceClient, NodeClient } from '../../../services/rpc/client.js';
-import type { Http2Channel } from '../../../services/rpc/http2-channel.js';
+import type { Http2Channel } from '../../../services/rpc/http2/channel.js';
 import { startEcho } from './echo.js';
 
 function client(t: TestContext, address: string): InferenceClient {

@@ -1,7 +1,7 @@
 import { TierbedError } from '../../../base/errors.js';
+import type { InferRequest, InferResponse } from '../../../services/rpc/codec/messages.js';
 import { type InferenceHandlers, inferenceService } from '../../../services/rpc/inference.js';
-import type { InferRequest, InferResponse } from '../../../services/rpc/messages.js';
-import { type RpcServer, type RpcServerOptions, startRpcServer } from '../../../services/rpc/server.js';
+import { type RpcServer, type RpcServerOptions, startRpcServer } from '../../../services/rpc/server/server.js';
 
 /** Answers with the inputs. */
 export async function echo(request: InferRequest): Promise<InferResponse> {

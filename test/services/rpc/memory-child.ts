@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { denseTensor, type NamedTensor } from '../../../onnx/tensor.js';
 import { connect, InferenceClient } from '../../../services/rpc/client.js';
-import type { InferRequest, InferResponse } from '../../../services/rpc/messages.js';
+import type { InferRequest, InferResponse } from '../../../services/rpc/codec/messages.js';
 import { echo, startEcho } from './echo.js';
 
 /** `VmRSS` or `VmHWM` (its highest so far) of this process, in bytes (proc_pid_status(5)). */

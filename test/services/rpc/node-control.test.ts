@@ -13,7 +13,7 @@ import {
   type PutFileRequest,
   type RunSampleResponse,
 } from '../../../services/rpc/node-control.js';
-import { startRpcServer } from '../../../services/rpc/server.js';
+import { startRpcServer } from '../../../services/rpc/server/server.js';
 
 const closers: (() => Promise<unknown> | unknown)[] = [];
 afterEach(async () => {

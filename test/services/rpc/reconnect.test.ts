@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { connect } from '../../../services/rpc/client.js';
 import { type InferenceHandlers, inferenceService } from '../../../services/rpc/inference.js';
 import { InferenceClient } from '../../../services/rpc/inference-client.js';
-import { startRpcServer } from '../../../services/rpc/server.js';
+import { startRpcServer } from '../../../services/rpc/server/server.js';
 
 async function server(t: TestContext, port = 0): Promise<{ port: number; address: string; close(): Promise<void> }> {
   const handlers = { serverLive: async () => ({ live: true }) } as unknown as InferenceHandlers;

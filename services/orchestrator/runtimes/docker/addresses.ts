@@ -1,4 +1,4 @@
-import type { TierName } from '../../tiers.js';
+import type { TierName } from '../../tiers/tiers.js';
 
 /** Where the testbed's containers are; docs/docker.md has the picture. All host:port. */
 export interface TestbedAddresses {

@@ -1,5 +1,5 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
-import { TIER_NAMES, type TierSet } from '../../tiers.js';
+import { TIER_NAMES, type TierSet } from '../../tiers/tiers.js';
 import type { TierProblem } from '../runtime.js';
 
 /** What the machine under the containers has. */

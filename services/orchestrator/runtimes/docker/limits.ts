@@ -1,5 +1,5 @@
 import { TierbedError } from '../../../../base/errors.js';
-import type { TierName } from '../../tiers.js';
+import type { TierName } from '../../tiers/tiers.js';
 import type { TierLimits } from '../runtime.js';
 
 /** How the kernel is told what share of its processors a group may use (CFS bandwidth control). */

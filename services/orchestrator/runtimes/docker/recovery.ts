@@ -1,6 +1,6 @@
 import { TierbedError } from '../../../../base/errors.js';
 import type { Progress } from '../../../../base/progress.js';
-import { TIER_NAMES, type TierName } from '../../tiers.js';
+import { TIER_NAMES, type TierName } from '../../tiers/tiers.js';
 import type { Gate, ServiceState } from './gate.js';
 import { until } from './waiting.js';
 

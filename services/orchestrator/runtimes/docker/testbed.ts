@@ -3,7 +3,7 @@ import type { Progress } from '../../../../base/progress.js';
 import { routeName } from '../../../link/routes.js';
 import type { LinkSettings, OpenLinks } from '../../../link/types.js';
 import type { NodeEnvironment } from '../../../node/environment.js';
-import { TIER_NAMES, type TierName, type TierSet } from '../../tiers.js';
+import { TIER_NAMES, type TierName, type TierSet } from '../../tiers/tiers.js';
 import type {
   Interruption,
   Recovery,

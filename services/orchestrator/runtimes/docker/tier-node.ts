@@ -1,7 +1,7 @@
 import { messageOf, TierbedError } from '../../../../base/errors.js';
 import { connect } from '../../../rpc/channel.js';
 import { NodeClient } from '../../../rpc/node-client.js';
-import type { TierName } from '../../tiers.js';
+import type { TierName } from '../../tiers/tiers.js';
 import type { TestbedNode } from '../runtime.js';
 
 /** A call that only asks is given this long, on a tier with a hundredth of a core too. */

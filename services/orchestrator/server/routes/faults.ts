@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
-import type { FaultSpec, FaultsView } from '../api.js';
+import type { FaultRequest, FaultsView } from '../api.js';
 import type { ServerContext } from '../context.js';
 import { routeSchema } from '../route-schema.js';
-import { activeFault, faultSpec, faultsView, idParams } from '../schemas.js';
+import { activeFault, faultRequest, faultsView, idParams } from '../schemas.js';
 
 /** Puts faults in force on the testbed and undoes them. */
 export function faultRoutes(app: FastifyInstance, { access, studies, closing }: ServerContext): void {
@@ -21,9 +21,11 @@ export function faultRoutes(app: FastifyInstance, { access, studies, closing }: 
       return { known, active: (await access.boardIfAny(closing))?.active() ?? [] };
     },
   );
-  app.post<{ Body: FaultSpec }>(
+  app.post<{ Body: FaultRequest }>(
     '/v1/faults',
-    { schema: routeSchema({ tag, summary: 'Put a fault in force', body: faultSpec, answers: { 201: activeFault } }) },
+    {
+      schema: routeSchema({ tag, summary: 'Put a fault in force', body: faultRequest, answers: { 201: activeFault } }),
+    },
     async ({ body }, reply) => {
       const { fault: name, forS, ...options } = body;
       const board = await access.board(closing);

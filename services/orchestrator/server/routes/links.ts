@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { TierbedError } from '../../../../base/errors.js';
-import { verifyLinks } from '../../../link/verify.js';
+import { verifyLinks } from '../../../link/verify/verify.js';
 import type { LinkName, LinkPatch, LinksView, VerifyRequest } from '../api.js';
 import type { ServerContext } from '../context.js';
 import { patchLink } from '../link-patch.js';

@@ -3,7 +3,7 @@ import { open, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { TierbedError } from '../../../../base/errors.js';
-import { RESULT_FILES } from '../../results-folder.js';
+import { RESULT_FILES } from '../../results/results-folder.js';
 import type { ResultFile } from '../api.js';
 import type { ServerContext } from '../context.js';
 import { routeSchema } from '../route-schema.js';

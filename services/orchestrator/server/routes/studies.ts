@@ -82,14 +82,14 @@ export function studyRoutes(app: FastifyInstance, { studies, heartbeatMs, closin
     },
     (request, reply) => {
       const { id } = request.params;
-      const log = studies.events(id);
+      const buffer = studies.events(id);
       const view = studies.get(id);
       const lastId = request.headers['last-event-id'];
       reply.hijack();
       // How the study stands now goes before how it stood in between.
-      const missed = typeof lastId === 'string' ? log.after(lastId).filter(({ event }) => event !== 'state') : [];
+      const missed = typeof lastId === 'string' ? buffer.after(lastId).filter(({ event }) => event !== 'state') : [];
       streamEvents(reply.raw, {
-        log,
+        buffer,
         missed,
         now: { id: '', event: 'state', data: JSON.stringify(view) },
         headers: reply.getHeaders(),

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { TierbedError } from '../../../../base/errors.js';
 import type { Testbed, TierLimits } from '../../runtimes/runtime.js';
-import { TIER_NAMES } from '../../tiers.js';
+import { TIER_NAMES } from '../../tiers/tiers.js';
 import type { TierName, TierPatch, TierView } from '../api.js';
 import type { ServerContext } from '../context.js';
 import { routeSchema } from '../route-schema.js';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { openAgentLinks } from '../../../../services/link/agent-links.js';
 import type { DirectionSettings, LinkSettings, OpenLinks } from '../../../../services/link/types.js';
-import { verifyLinks } from '../../../../services/link/verify.js';
+import { verifyLinks } from '../../../../services/link/verify/verify.js';
 import { connect, LinkAgentClient } from '../../../../services/rpc/client.js';
 import { type RunningAgent, TestbedNamespaces, whyNot } from './testbed-namespaces.js';
 

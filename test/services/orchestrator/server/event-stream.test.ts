@@ -4,25 +4,25 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { EventLog } from '../../../../services/orchestrator/server/event-log.js';
+import { EventBuffer } from '../../../../services/orchestrator/server/event-buffer.js';
 import { EventProgress } from '../../../../services/orchestrator/server/event-progress.js';
 import { streamEvents } from '../../../../services/orchestrator/server/event-stream.js';
 import type { StepEvent } from '../../../../services/orchestrator/server/index.js';
 
-test('a log keeps the last events, and knows what came after one', () => {
-  const log = new EventLog(3);
-  for (let i = 1; i <= 5; i++) log.publish('log', i);
-  const all = log.after('of another log');
+test('a buffer keeps the last events, and knows what came after one', () => {
+  const buffer = new EventBuffer(3);
+  for (let i = 1; i <= 5; i++) buffer.publish('log', i);
+  const all = buffer.after('of another buffer');
   assert.deepEqual(
     all.map(({ data }) => data),
     ['3', '4', '5'],
   );
   assert.deepEqual(
-    log.after(all[1]?.id ?? '').map(({ data }) => data),
+    buffer.after(all[1]?.id ?? '').map(({ data }) => data),
     ['5'],
   );
-  assert.deepEqual(log.after(all[2]?.id ?? ''), []);
-  assert.notEqual(new EventLog().after('').length, 1);
+  assert.deepEqual(buffer.after(all[2]?.id ?? ''), []);
+  assert.notEqual(new EventBuffer().after('').length, 1);
 });
 
 test('updates are thinned out, the last one and the ends are not', () => {
@@ -45,11 +45,11 @@ test('updates are thinned out, the last one and the ends are not', () => {
   assert.deepEqual([events[0]?.is, events.at(-1)?.is, events.at(-1)?.summary], ['start', 'stop', 'done']);
 });
 
-async function streaming(t: TestContext, log: EventLog, heartbeatMs = 10_000): Promise<Socket> {
+async function streaming(t: TestContext, buffer: EventBuffer, heartbeatMs = 10_000): Promise<Socket> {
   const closing = new AbortController();
   const server = createServer((_, response) =>
     streamEvents(response, {
-      log,
+      buffer,
       missed: [],
       now: { id: '', event: 'state', data: '"now"' },
       headers: {},
@@ -73,8 +73,8 @@ async function streaming(t: TestContext, log: EventLog, heartbeatMs = 10_000): P
 }
 
 test('a reader hears how things stand, each event with its id, signs of life, and the end', async (t) => {
-  const log = new EventLog();
-  const socket = await streaming(t, log, 20);
+  const buffer = new EventBuffer();
+  const socket = await streaming(t, buffer, 20);
   let text = '';
   socket.on('data', (data) => (text += data));
   const seen = async (pattern: RegExp): Promise<void> => {
@@ -83,15 +83,15 @@ test('a reader hears how things stand, each event with its id, signs of life, an
   };
   await seen(/event: state\ndata: "now"\n\n/);
   await seen(/: alive\n\n/);
-  log.publish('log', { text: 'two\nlines' });
+  buffer.publish('log', { text: 'two\nlines' });
   await seen(/id: \w+-1\nevent: log\ndata: \{"text":"two\\nlines"\}\n\n/);
-  log.publish('state', 'last');
+  buffer.publish('state', 'last');
   await seen(/data: "last"\n\n\r\n0\r\n\r\n$/);
 });
 
 test('a reader that does not read is cut off, and keeps nobody else waiting', async (t) => {
-  const log = new EventLog(10);
-  const slow = await streaming(t, log);
+  const buffer = new EventBuffer(10);
+  const slow = await streaming(t, buffer);
   await once(slow, 'data');
   slow.pause();
   const closed = once(slow, 'close');
@@ -100,7 +100,7 @@ test('a reader that does not read is cut off, and keeps nobody else waiting', as
   let listeners = 0;
   // Ten times what the kernel takes for it: without a bound all of this would be in memory.
   for (let i = 0; i < 1000; i++) {
-    log.publish('log', text);
+    buffer.publish('log', text);
     if (i % 10 === 0) await delay(1);
   }
   slow.resume();
@@ -109,8 +109,8 @@ test('a reader that does not read is cut off, and keeps nobody else waiting', as
   await Promise.race([closed, delay(20_000, undefined, { ref: false })]);
   assert.ok(slow.destroyed, 'it is still being written to');
   assert.ok(received < 50_000_000, `${received} bytes were kept for it`);
-  const forget = log.listen(() => listeners++);
-  log.publish('log', 'after');
+  const forget = buffer.listen(() => listeners++);
+  buffer.publish('log', 'after');
   forget();
   assert.equal(listeners, 1);
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { ApiClient } from '../../../../services/api-client/client.js';
-import { followStudy, type StudyEvent } from '../../../../services/api-client/events.js';
+import { followStudy, type StreamEvent } from '../../../../services/api-client/events.js';
 import type { StudyView } from '../../../../services/orchestrator/server/index.js';
 import { writeTinyStudy } from '../tiny-study.js';
 import { Harness, sha256 } from './harness.js';
@@ -45,7 +45,7 @@ test('studies run in order, can be stopped and resumed, and give their results',
   );
   assert.equal((await harness.call('GET', `/v1/studies/${third.id}`)).body.position, 1);
 
-  const events: StudyEvent[] = [];
+  const events: StreamEvent[] = [];
   const client = new ApiClient(harness.server.url, harness.token);
   const following = (async () => {
     for await (const event of followStudy(client, first.id, { signal: new AbortController().signal }))

@@ -5,8 +5,9 @@ import { TierbedError } from '../../../../base/errors.js';
 import { LINK_DRIVERS } from '../../../../services/link/index.js';
 import type { LinkSettings } from '../../../../services/link/types.js';
 import type { Runtime, Testbed, TierLimits } from '../../../../services/orchestrator/runtimes/runtime.js';
-import type { ActiveFault, FaultBoard } from '../../../../services/orchestrator/server/fault-access.js';
-import type { TierName } from '../../../../services/orchestrator/tiers.js';
+import type { ActiveFault } from '../../../../services/orchestrator/server/api.js';
+import type { FaultAccess } from '../../../../services/orchestrator/server/testbed-access.js';
+import type { TierName } from '../../../../services/orchestrator/tiers/tiers.js';
 import { Harness } from './harness.js';
 
 const LINKS: readonly LinkSettings[] = [
@@ -161,7 +162,7 @@ test('tiers are shown and changed', async (t) => {
 test('faults go through the board', async (t) => {
   const { runtime } = await standing(t);
   const active: ActiveFault[] = [];
-  const board: FaultBoard = {
+  const board: FaultAccess = {
     start: async ({ fault, options, forS }) => {
       if (fault !== 'link-down') throw new TierbedError('invalid', `there is no fault '${fault}'`);
       active.push({
@@ -193,10 +194,14 @@ test('faults go through the board', async (t) => {
   const [listed] = (await harness.call('GET', '/v1/faults')).body.known;
   assert.deepEqual(listed, { name: 'link-down', help: 'Nothing passes.', options: { type: 'object' } });
   assert.equal((await harness.call('GET', '/v1/faults')).body.active.length, 1);
+  const figures = async (): Promise<string> => (await harness.call('GET', '/metrics')).body;
+  const inForce = 'tierbed_faults_in_force{fault="link-down",target="edge-cloud"} 1';
+  assert.ok((await figures()).includes(inForce), 'the metrics have it, though no study runs');
   assert.equal((await harness.call('POST', '/v1/faults', { fault: 'nonsense' })).status, 400);
   assert.equal((await harness.call('DELETE', '/v1/faults/f2')).status, 404);
   assert.equal((await harness.call('DELETE', '/v1/faults/f1')).status, 204);
   assert.deepEqual((await harness.call('GET', '/v1/faults')).body.active, []);
+  assert.ok(!(await figures()).includes(inForce));
 });
 
 test('without a testbed links, tiers and faults are refused, with the fix', async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { capacityNotes, tierProblem } from '../../../../../services/orchestrator/runtimes/docker/capacity.js';
-import { loadTierPreset, loadTiers, scaleTiers } from '../../../../../services/orchestrator/tiers.js';
+import { loadTierPreset, loadTiers, scaleTiers } from '../../../../../services/orchestrator/tiers/tiers.js';
 
 const laptop = { cores: 2, memoryMiB: 7800 };
 

@@ -3,9 +3,9 @@ import { TierbedError } from '../../../../../base/errors.js';
 import type { LinkSettings, OpenLinks } from '../../../../../services/link/types.js';
 import type { Gate, ServiceState } from '../../../../../services/orchestrator/runtimes/docker/gate.js';
 import { agentOf, type DockerParts } from '../../../../../services/orchestrator/runtimes/docker/testbed.js';
-import { TIER_NAMES, type TierName, type TierSet } from '../../../../../services/orchestrator/tiers.js';
+import { TIER_NAMES, type TierName, type TierSet } from '../../../../../services/orchestrator/tiers/tiers.js';
 import { type NodeControlHandlers, nodeControlService } from '../../../../../services/rpc/node-control.js';
-import { type RpcServer, startRpcServer } from '../../../../../services/rpc/server.js';
+import { type RpcServer, startRpcServer } from '../../../../../services/rpc/server/server.js';
 
 export const TIERS: TierSet = {
   mobile: { cpus: 0.25, memoryMiB: 512, engine: 'native', threads: 1 },
