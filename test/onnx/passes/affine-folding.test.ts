@@ -88,10 +88,16 @@ test('Gemm takes them on both sides, however its matrices are turned and scaled'
       assert.deepEqual(await left(g.build()), ['layer'], `${transB} ${bias}`);
     }
   }
-  const g = new Weights();
-  const y = g.node('Gemm', [g.input('x', 'float32', [2, 3]), g.random([3, 5]), g.random([2, 5])], {}, 'layer');
-  g.output(g.norm(y, 5, 'behind'), 'float32');
-  assert.deepEqual(await left(g.build()), ['layer', 'behind']);
+  // A bias that differs from row to row is none of the channels'.
+  for (const bias of [
+    [5, 5],
+    [5, 1],
+  ]) {
+    const g = new Weights();
+    const y = g.node('Gemm', [g.input('x', 'float32', [5, 3]), g.random([3, 5]), g.random(bias)], {}, 'layer');
+    g.output(g.norm(y, 5, 'behind'), 'float32');
+    assert.deepEqual(await left(g.build()), ['layer', 'behind']);
+  }
 });
 
 test('nothing is folded that something else sees, or that is not the same for a whole channel', async () => {

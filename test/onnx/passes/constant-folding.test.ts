@@ -74,18 +74,20 @@ test('a result that would make the file much larger is not kept; what is made of
   assert.deepEqual(valuesOf(folded, 'sum'), [100_000]);
 });
 
-test('a weight that is used as it is too is not stored a second time, turned', async () => {
-  const build = (alsoAsItIs: boolean) => {
+test('a weight is not stored a second time, turned, for being used in two ways', async () => {
+  const build = (ways: 'turned' | 'turned twice' | 'turned and as it is') => {
     const g = new GraphBuilder({ name: 'g' });
     const x = g.input('x', 'float32', [1, 200]);
     const w = g.initializer('w', float32Tensor([200, 200], new Float32Array(40_000).fill(1)));
     const turned = g.node('Transpose', [w], {}, 'turned');
     const y = g.node('MatMul', [x, turned], {}, 'y');
-    g.output(alsoAsItIs ? g.node('MatMul', [y, w], {}, 'z') : y, 'float32');
+    if (ways === 'turned twice') g.output(g.node('MatMul', [y, g.node('Neg', [w], {}, 'less')], {}, 'z'), 'float32');
+    else g.output(ways === 'turned' ? y : g.node('MatMul', [y, w], {}, 'z'), 'float32');
     return g.build();
   };
-  assert.deepEqual(nodes(await fold(build(true))), ['turned', 'y', 'z']);
-  assert.deepEqual(nodes(await fold(build(false))), ['y']);
+  assert.deepEqual(nodes(await fold(build('turned'))), ['y']);
+  assert.deepEqual(nodes(await fold(build('turned twice'))), ['turned', 'y', 'less', 'z']);
+  assert.deepEqual(nodes(await fold(build('turned and as it is'))), ['turned', 'y', 'z']);
 });
 
 test('a graph inside is folded with the constants around it, and an If whose choice is constant is worked out', async () => {

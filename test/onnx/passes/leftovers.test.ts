@@ -56,13 +56,23 @@ test('nodes that no output needs and weights that nothing uses go, in graphs ins
   }
 });
 
+test('a weight goes though no node does', () => {
+  const g = new GraphBuilder({ name: 'g' });
+  one('nothing', g);
+  g.output(g.node('Relu', [g.input('x', 'float32', [1])], {}, 'y'), 'float32');
+  assert.deepEqual(weights(deadCode.run(g.build()) as Model), []);
+});
+
 test('equal weights become one, for what graphs inside capture too; outputs, inputs and other types stay apart', () => {
   const g = new GraphBuilder({ name: 'g' });
   const x = g.input('x', 'float32', [1]);
   const flag = g.input('flag', 'bool', []);
   const [a, b, other, out] = [one('a', g), one('b', g), one('other', g, 2), one('out', g)];
-  const int = g.initializer('int', denseTensor('int32', [1], new Uint8Array(Float32Array.of(1).buffer)));
+  const bits = new Uint8Array(Float32Array.of(1).buffer);
+  const int = g.initializer('int', denseTensor('int32', [1], bits));
+  g.initializer('int2', denseTensor('int32', [1], bits));
   const scalar = g.initializer('scalar', float32Tensor([], Float32Array.of(1)));
+  g.initializer('scalar2', float32Tensor([], Float32Array.of(1)));
   const branches = { then_branch: branch('t', 'b', 'x'), else_branch: branch('e', 'a', 'x') };
   const chosen = g.node('If', [flag], branches, 'chosen');
   const cast = g.node('Cast', [int], { to: 1 }, 'cast');
