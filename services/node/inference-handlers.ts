@@ -133,10 +133,15 @@ function metadata({ spec, stage, next }: Deployment): ModelMetadata {
     name: spec.name,
     versions: [MODEL_VERSION],
     platform: stage ? 'onnx' : 'forward',
-    inputs: stage ? stage.inputs.map(tensorMetadata) : [item],
+    inputs: stage ? stage.inputs.map(spec.decode ? encodedMetadata : tensorMetadata) : [item],
     // What comes out of a chain is known to its last node only.
     outputs: next ? [] : (stage?.outputs ?? []).map(tensorMetadata),
   };
+}
+
+/** Encoded tensors are bytes; which tensor they hold they say themselves. */
+function encodedMetadata({ name }: TensorInfo): TensorMetadata {
+  return { name, datatype: 'UINT8', shape: [-1] };
 }
 
 function tensorMetadata({ name, dtype, shape }: TensorInfo): TensorMetadata {
