@@ -33,16 +33,16 @@ export const partition: Operator = {
   version: 2,
 
   reads(options) {
-    const { mode } = cutPlan(options);
+    const { mode } = cutPlan(options as PartitionOptions);
     return [
       // Sizes of an item decide what crosses a cut and what a stage costs.
       ...(mode === 'narrowest' || mode === 'balanced' ? (['evaluation'] as const) : []),
-      ...(calibrates(options) ? (['calibration'] as const) : []),
+      ...(calibrates(options as PartitionOptions) ? (['calibration'] as const) : []),
     ];
   },
 
   check(options, workloads) {
-    const plan = cutPlan(options);
+    const plan = cutPlan(options as PartitionOptions);
     cutEncodings((options as PartitionOptions).encoding, cutCount(plan));
     if (plan.mode !== 'at' || isCutList(plan.cuts)) return;
     const unknown = Object.keys(plan.cuts).find((name) => !workloads.includes(name));
@@ -54,7 +54,7 @@ export const partition: Operator = {
 
   async apply(variant, options, context) {
     const { encoding, int8Cuts = true } = options as PartitionOptions;
-    const plan = cutPlan(options);
+    const plan = cutPlan(options as PartitionOptions);
     if (plan.mode === 'at' && !isCutList(plan.cuts) && !plan.cuts[context.workload.name]) return [];
     const model = await readModel(wholeModel(variant));
     const item = await firstItem(context.workload, context.signal);

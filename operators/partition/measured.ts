@@ -33,14 +33,14 @@ export async function balancedByTime(choice: Choice, candidates: Candidates, sta
   }
   const meter = await Meter.of(choice, item);
   const places = candidates.all;
-  context.progress.start('measuring stages', undefined);
+  context.progress.start('measuring stages');
   try {
     const wholeMs = (await meter.stages([]))[0] as number;
     const near: Candidate[][] = [];
     for (let cut = 1; cut < stages; cut++) {
       const at = await bisect(places.length, async (i) => {
         context.progress.update(meter.measured);
-        return ((await meter.before(places[i] as Candidate)) as number) >= (wholeMs * cut) / stages;
+        return (await meter.before(places[i] as Candidate)) >= (wholeMs * cut) / stages;
       });
       near.push([at - 1, at, at + 1].flatMap((i) => places[i] ?? []));
     }

@@ -31,7 +31,7 @@ export interface DeploySpec {
   /** How the outputs are encoded on their way to the next stage; absent: they go as they are. */
   readonly encode?: LinkEncoding | undefined;
   /** The inputs arrive encoded. */
-  readonly decode?: boolean;
+  readonly decode?: boolean | undefined;
   readonly graphOptimization: boolean;
   /** What is done when the next stage's node does not answer: nothing when absent. */
   readonly failure?: FailurePolicy | undefined;
@@ -44,7 +44,7 @@ export interface LocalStageSpec {
   readonly files: readonly StoredModelFile[];
   readonly preprocess?: PreprocessSpec | undefined;
   readonly encode?: LinkEncoding | undefined;
-  readonly decode?: boolean;
+  readonly decode?: boolean | undefined;
 }
 
 /** What deploying took and chose. */

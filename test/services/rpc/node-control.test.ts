@@ -99,6 +99,8 @@ describe('the control plane', () => {
       failoverMs: 10.5,
       attempts: 2,
       fellBack: true,
+      decodeMs: 11.5,
+      encodeMs: 12.5,
     };
     const sample: RunSampleResponse = {
       endToEndMs: 10.5,
