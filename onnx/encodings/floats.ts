@@ -17,11 +17,7 @@ export function singles(tensor: DenseTensor): Float32Array {
 }
 
 /** The other way round; `values` are not to be used afterwards. @throws TierbedError `internal` as `singles` */
-export function fromSingles(
-  dtype: DenseTensor['dtype'],
-  shape: readonly number[],
-  values: Float32Array,
-): DenseTensor {
+export function fromSingles(dtype: DenseTensor['dtype'], shape: readonly number[], values: Float32Array): DenseTensor {
   switch (dtype) {
     case 'float32':
       return float32Tensor(shape, values);

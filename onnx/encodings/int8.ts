@@ -9,6 +9,8 @@ const SCALE_BYTES = 4;
 
 /** The smallest positive float32: a range so narrow that its 255th part would be 0 has steps of this. */
 const SMALLEST_SCALE = 2 ** -149;
+/** The largest float32. */
+const LARGEST = 2 ** 128 - 2 ** 104;
 /** Added to a number below 2^51 and taken off again it leaves the nearest whole number, ties to even. */
 const ROUNDER = 1.5 * 2 ** 52;
 
@@ -47,7 +49,9 @@ export const int8: ElementEncoding = {
       throw new TierbedError(
         'invalid',
         `a tensor of shape [${tensor.shape.join(', ')}] has ${blocks.channels} channels to encode, and ranges were calibrated for ${range.min.length}`,
-        { fix: 'Calibrate on items of the shape that is sent, or leave the range to the run: {int8: {range: runtime}}.' },
+        {
+          fix: 'Calibrate on items of the shape that is sent, or leave the range to the run: {int8: {range: runtime}}.',
+        },
       );
     }
     const channels = channelsOf(range);
@@ -62,17 +66,23 @@ export const int8: ElementEncoding = {
     // Each channel has 256 values.
     const table = new Float32Array(256);
     eachBlock(blocks, (channel, start, end) => {
-      const { scale, zeroPoint } = channels[channel] as Channel;
+      const of = channels[channel] as Channel;
       if (end - start < table.length) {
-        for (let i = start; i < end; i++) values[i] = ((((payload[i] as number) << 24) >> 24) - zeroPoint) * scale;
+        for (let i = start; i < end; i++) values[i] = valueOf(payload[i] as number, of);
         return;
       }
-      for (let byte = 0; byte < 256; byte++) table[byte] = (((byte << 24) >> 24) - zeroPoint) * scale;
+      for (let byte = 0; byte < 256; byte++) table[byte] = valueOf(byte, of);
       for (let i = start; i < end; i++) values[i] = table[payload[i] as number] as number;
     });
     return fromSingles(dtype, shape, values);
   },
 };
+
+/** What a byte stands for. The end of a range may lie half a step beyond it: never beyond what float32 holds. */
+function valueOf(byte: number, { scale, zeroPoint }: Channel): number {
+  const value = (((byte << 24) >> 24) - zeroPoint) * scale;
+  return value > LARGEST ? LARGEST : value < -LARGEST ? -LARGEST : value;
+}
 
 function channelsOf({ min, max }: EncodedRange): Channel[] {
   return min.map((least, i) => {

@@ -1,7 +1,7 @@
 import { TierbedError } from '../../base/errors.js';
 import type { NamedTensor } from '../tensor.js';
 import type { EncodingChain } from './chain.js';
-import { decodeTensor, encodeTensor, type Expected } from './encoded-tensor.js';
+import { decodeTensor, type Expected, encodeTensor } from './encoded-tensor.js';
 import type { EncodedRange } from './encoding.js';
 
 /** How the tensors between two stages are encoded. Plain data: it travels to the node of the first of them as JSON. */

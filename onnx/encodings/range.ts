@@ -42,7 +42,10 @@ export function rangeOf(values: Float32Array, { outer, channels, inner }: Blocks
       start += inner;
     }
   }
-  return { min: min.map((low) => (Number.isFinite(low) ? low : 0)), max: max.map((high) => (Number.isFinite(high) ? high : 0)) };
+  return {
+    min: min.map((low) => (Number.isFinite(low) ? low : 0)),
+    max: max.map((high) => (Number.isFinite(high) ? high : 0)),
+  };
 }
 
 /** Both ranges in one. @throws RangeError when they are not of the same channels */

@@ -108,9 +108,13 @@ function widen(ranges: Ranges, outputs: readonly NamedTensor[], axis: number | u
     const range = rangeOf(singles(tensor), blocksOf(tensor.shape, axis));
     const known = ranges[name];
     if (known && known.min.length !== range.min.length) {
-      throw new TierbedError('invalid', `${name} has ${range.min.length} channels along axis ${axis} here and had ${known.min.length} before`, {
-        fix: 'Choose an axis whose size is the same for every item, or none.',
-      });
+      throw new TierbedError(
+        'invalid',
+        `${name} has ${range.min.length} channels along axis ${axis} here and had ${known.min.length} before`,
+        {
+          fix: 'Choose an axis whose size is the same for every item, or none.',
+        },
+      );
     }
     ranges[name] = known ? united(known, range) : range;
   }

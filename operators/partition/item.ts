@@ -5,10 +5,7 @@ import { preparedItems } from '../../workloads/prepared.js';
 import type { Workload } from '../../workloads/types.js';
 
 /** The first item of the evaluation part that can be prepared, as the model takes it; undefined without one. */
-export async function firstItem(
-  workload: Workload,
-  signal: AbortSignal,
-): Promise<readonly NamedTensor[] | undefined> {
+export async function firstItem(workload: Workload, signal: AbortSignal): Promise<readonly NamedTensor[] | undefined> {
   for await (const { inputs } of preparedItems(workload, 'evaluation', () => {}, signal)) return inputs;
   return undefined;
 }

@@ -20,9 +20,13 @@ export async function narrowest({ model, dims }: Choice, stages: number, minShar
   });
   if (!best) {
     const percent = `${100 * minShare} %`;
-    throw new TierbedError('invalid', `the model has no ${stages - 1} cuts that leave every stage ${percent} of its ${name}`, {
-      fix: 'Give a smaller `minShare`, or name the cuts: `tierbed inspect MODEL` lists them.',
-    });
+    throw new TierbedError(
+      'invalid',
+      `the model has no ${stages - 1} cuts that leave every stage ${percent} of its ${name}`,
+      {
+        fix: 'Give a smaller `minShare`, or name the cuts: `tierbed inspect MODEL` lists them.',
+      },
+    );
   }
   const why = `the fewest bytes cross of all cuts that leave every stage at least ${100 * minShare} % of the ${name}`;
   return { cuts: best.map(({ tensors }) => tensors), why };

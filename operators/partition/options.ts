@@ -105,9 +105,13 @@ export function cutEncodings(
     return Array.from({ length: cuts ?? 1 }, () => chain);
   }
   if (cuts !== undefined && encoding.length !== cuts) {
-    throw new TierbedError('invalid', `partition.encoding is a list for ${encoding.length} cuts, and there are ${cuts}`, {
-      fix: 'Give one for each cut, or one for all: a name, or a list of names that follow each other.',
-    });
+    throw new TierbedError(
+      'invalid',
+      `partition.encoding is a list for ${encoding.length} cuts, and there are ${cuts}`,
+      {
+        fix: 'Give one for each cut, or one for all: a name, or a list of names that follow each other.',
+      },
+    );
   }
   return encoding.map(encodingChain);
 }

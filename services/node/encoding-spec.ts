@@ -31,11 +31,15 @@ function isMap(value: unknown): value is Record<string, unknown> {
 }
 
 function isChain(value: unknown): value is EncodingChain {
-  return Array.isArray(value) && value.every((step) => isMap(step) && typeof step.name === 'string' && isMap(step.options));
+  return (
+    Array.isArray(value) && value.every((step) => isMap(step) && typeof step.name === 'string' && isMap(step.options))
+  );
 }
 
 function isRanges(value: unknown): value is Record<string, EncodedRange> {
-  return isMap(value) && Object.values(value).every((range) => isMap(range) && isNumbers(range.min) && isNumbers(range.max));
+  return (
+    isMap(value) && Object.values(value).every((range) => isMap(range) && isNumbers(range.min) && isNumbers(range.max))
+  );
 }
 
 function isNumbers(value: unknown): value is number[] {

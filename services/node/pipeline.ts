@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TierbedError } from '../../base/errors.js';
 import { Random } from '../../base/random.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 import { HopFailure } from '../rpc/hop-failure.js';
 import type { CallContext } from '../rpc/method.js';
 import { elapsedNs, nowNs } from './clock.js';
 import { withDeadline } from './deadline.js';
 import type { Deployment, RunnableStage } from './deployments.js';
-import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import { backoffMs, FAIL, isMendable } from './failure-policy.js';
 import { type ChainResult, forward, type Ready } from './forward.js';
 import { type HopRecord, newHop } from './hops.js';
@@ -51,7 +51,12 @@ export class Pipeline {
     const { stage, next } = deployment;
     if (!next) checkOutputs(requestedOutputs, stage?.outputs ?? []);
     const { preprocess, encode, decode } = deployment.spec;
-    const here = await this.#runHere({ stage, preprocess, encode, decode }, { tensors: inputs, readyNs }, request, request.hop);
+    const here = await this.#runHere(
+      { stage, preprocess, encode, decode },
+      { tensors: inputs, readyNs },
+      request,
+      request.hop,
+    );
     if (next) return this.#goOn(request, next, here);
     return { outputs: chosen(here.tensors, requestedOutputs), behind: [] };
   }

@@ -1,5 +1,11 @@
 import { messageOf, TierbedError } from '../../base/errors.js';
-import { type EncodingChoice, encodingChain, encodingSchema, isCalibrated, isPlain } from '../../onnx/encodings/chain.js';
+import {
+  type EncodingChoice,
+  encodingChain,
+  encodingSchema,
+  isCalibrated,
+  isPlain,
+} from '../../onnx/encodings/chain.js';
 import type { LinkEncoding } from '../../onnx/encodings/link-encoding.js';
 import type { StageModel } from '../../operators/variant.js';
 import { TIER_ROUTES } from '../link/routes.js';

@@ -20,9 +20,9 @@ test('every one of the 65536 binary16 numbers comes back as it was', () => {
   const bits = Uint16Array.from({ length: 0x10000 }, (_, i) => i);
   const back = float32ToFloat16(float16ToFloat32(bits));
   for (let i = 0; i < bits.length; i++) {
-    const isNaN = (i & 0x7c00) === 0x7c00 && (i & 0x3ff) !== 0;
+    const noNumber = (i & 0x7c00) === 0x7c00 && (i & 0x3ff) !== 0;
     // A NaN stays a NaN; its sign and payload are the host's.
-    if (isNaN) assert.equal((back[i] as number) & 0x7e00, 0x7e00, i.toString(16));
+    if (noNumber) assert.equal((back[i] as number) & 0x7e00, 0x7e00, i.toString(16));
     else assert.equal(back[i], i, i.toString(16));
   }
 });

@@ -82,9 +82,15 @@ test('int8 takes a quarter, is off by half a step at most, and 0 is exact', () =
   }
   assert.equal(values(through(float32Tensor([3], Float32Array.of(-0.7, 0, 12)), 'int8'))[1], 0);
   // What lies on one side of 0 has all steps there.
-  const positive = float32Tensor([256], Float32Array.from({ length: 256 }, (_, i) => i));
+  const positive = float32Tensor(
+    [256],
+    Float32Array.from({ length: 256 }, (_, i) => i),
+  );
   assert.deepEqual(values(through(positive, 'int8')), values(positive));
-  const negative = float32Tensor([256], Float32Array.from({ length: 256 }, (_, i) => -i));
+  const negative = float32Tensor(
+    [256],
+    Float32Array.from({ length: 256 }, (_, i) => i - 255),
+  );
   assert.deepEqual(values(through(negative, 'int8')), values(negative));
 });
 
@@ -98,7 +104,7 @@ test('int8 along an axis has steps of its own for each channel', () => {
   for (const axis of [1, -2]) {
     const tensor = float32Tensor([2, 3, 2], channels);
     const got = values(through(tensor, { int8: { axis } }));
-    for (const [i, want] of [0, 254, 0, 0.254, -25.5, 0, 0, 510, 0, 0.51, 0, 0].entries()) {
+    for (const [i, want] of channels.entries()) {
       const step = [2, 0.002, 0.1][Math.floor(i / 2) % 3] as number;
       assert.ok(Math.abs((got[i] as number) - want) <= step * 0.51, `${i}: ${got[i]} for ${want}`);
     }
@@ -180,7 +186,11 @@ test('encodings follow each other, and an order that makes no sense is refused',
 
 test('tensors keep their names, and strings stay what they are', () => {
   const text = { name: 't', tensor: { dtype: 'string', shape: [1], data: [Uint8Array.of(65)] } } as const;
-  const tensors = [{ name: 'a', tensor: noise([4]) }, text, { name: 'i', tensor: denseTensor('int8', [2], Uint8Array.of(1, 255)) }];
+  const tensors = [
+    { name: 'a', tensor: noise([4]) },
+    text,
+    { name: 'i', tensor: denseTensor('int8', [2], Uint8Array.of(1, 255)) },
+  ];
   const encoding = { chain: encodingChain(['int8', 'deflate']), ranges: { a: { min: [-1], max: [1] } } };
   const sent = encodeTensors(tensors, encoding);
   assert.deepEqual(
@@ -196,7 +206,10 @@ test('tensors keep their names, and strings stay what they are', () => {
     back.map(({ name }) => name),
     ['a', 't', 'i'],
   );
-  assert.ok(values(back[0]?.tensor as DenseTensor).every((value) => Math.abs(value) <= 1.01), 'its calibrated range');
+  assert.ok(
+    values(back[0]?.tensor as DenseTensor).every((value) => Math.abs(value) <= 1.01),
+    'its calibrated range',
+  );
   assert.equal(back[1], back[1]);
   assert.deepEqual(back[1]?.tensor, text.tensor);
   assert.deepEqual(back[2]?.tensor.data, tensors[2]?.tensor.data);

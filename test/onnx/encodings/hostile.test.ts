@@ -7,12 +7,25 @@ import { decodeTensor, encodeTensor, MAX_DECODED_BYTES } from '../../../onnx/enc
 import { decodeTensors } from '../../../onnx/encodings/link-encoding.js';
 import { float32Tensor } from '../../../onnx/tensor.js';
 
-const TENSOR = float32Tensor([2, 6], Float32Array.from({ length: 12 }, (_, i) => i - 3));
-const CHOICES: readonly EncodingChoice[] = ['fp32', 'fp16', 'int8', { int8: { axis: 1 } }, 'deflate', ['int8', 'deflate']];
+const TENSOR = float32Tensor(
+  [2, 6],
+  Float32Array.from({ length: 12 }, (_, i) => i - 3),
+);
+const CHOICES: readonly EncodingChoice[] = [
+  'fp32',
+  'fp16',
+  'int8',
+  { int8: { axis: 1 } },
+  'deflate',
+  ['int8', 'deflate'],
+];
 const encoded = (choice: EncodingChoice): Uint8Array => encodeTensor(TENSOR, encodingChain(choice));
 
 /** A header over anything. */
-function blob(fields: { elements?: number; bytes?: number; type?: number; shape?: number[] }, rest: Uint8Array): Uint8Array {
+function blob(
+  fields: { elements?: number; bytes?: number; type?: number; shape?: number[] },
+  rest: Uint8Array,
+): Uint8Array {
   const { elements = 0, bytes = 0, type = 1, shape = [1] } = fields;
   const head = new Uint8Array(8 + 4 * shape.length + 4);
   head.set([0x54, 0x42, 0x45, 1, elements, bytes, type, shape.length]);
@@ -30,7 +43,10 @@ test('what is cut off anywhere is refused with what is wrong, never taken for a 
       assert.throws(() => decodeTensor(whole.subarray(0, length)), { kind: 'invalid' }, `${length} bytes of ${choice}`);
     }
     if (choice === 'fp32' || choice === 'fp16' || choice === 'int8') {
-      assert.throws(() => decodeTensor(Uint8Array.from([...whole, 0])), { kind: 'invalid', message: /bytes of elements/ });
+      assert.throws(() => decodeTensor(Uint8Array.from([...whole, 0])), {
+        kind: 'invalid',
+        message: /bytes of elements/,
+      });
     }
   }
 });

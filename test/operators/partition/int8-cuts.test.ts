@@ -110,7 +110,12 @@ test('the shared quantised MobileNetV2 is cut where it is int8, and gives the sa
   if (!dir) return;
   const model = sharedModels(dir).find(({ name }) => /qdq/.test(name)) as ReturnType<typeof sharedModels>[number];
   const input = model.inputs[0] as (typeof model.inputs)[number];
-  const item = [noise(input.name, input.shape.map((dim) => (typeof dim === 'number' ? dim : 1)))];
+  const item = [
+    noise(
+      input.name,
+      input.shape.map((dim) => (typeof dim === 'number' ? dim : 1)),
+    ),
+  ];
   const work = await workloadOf(t, model.path, { evaluation: [item] });
   const whole = await runStages([work.modelPath], item);
   for (const options of [{}, { stages: 3 }, { mode: 'balanced' }]) {

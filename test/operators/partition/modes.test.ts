@@ -120,7 +120,10 @@ test('the published cuts are known by their names', async (t) => {
 
   const text = new GraphBuilder({ name: 'text' });
   const ids = text.input('ids', 'float32', [1, 4]);
-  const [embeddings, bias] = [text.node('Relu', [ids], {}, 'embeddings'), text.node('Neg', [ids], {}, 'attention_bias')];
+  const [embeddings, bias] = [
+    text.node('Relu', [ids], {}, 'embeddings'),
+    text.node('Neg', [ids], {}, 'attention_bias'),
+  ];
   const layer = text.node('Add', [embeddings, bias], {}, 'layer');
   text.output(text.node('Add', [layer, bias], {}, 'logits'), 'float32', [1, 4]);
   const words = await partitioned(await workloadOf(t, text.build()), { mode: 'paper' });

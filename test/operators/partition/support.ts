@@ -7,17 +7,21 @@ import { GraphBuilder } from '../../../onnx/build.js';
 import type { Model } from '../../../onnx/model.js';
 import { readModel } from '../../../onnx/read.js';
 import { openModel } from '../../../onnx/runtime/session.js';
-import type { NamedTensor } from '../../../onnx/tensor.js';
-import { float32Tensor } from '../../../onnx/tensor.js';
+import { type DenseTensor, float32Tensor, type NamedTensor } from '../../../onnx/tensor.js';
 import { writeModel } from '../../../onnx/write.js';
 import { buildVariants } from '../../../operators/recipe.js';
 import type { StageModel, Variant } from '../../../operators/variant.js';
 import { encodeItemFile } from '../../../workloads/item-file.js';
 import type { Workload, WorkloadItem } from '../../../workloads/types.js';
 
+interface Dense {
+  readonly name: string;
+  readonly tensor: DenseTensor;
+}
+
 export interface Parts {
-  readonly evaluation?: readonly (readonly NamedTensor[])[];
-  readonly calibration?: readonly (readonly NamedTensor[])[];
+  readonly evaluation?: readonly (readonly Dense[])[];
+  readonly calibration?: readonly (readonly Dense[])[];
 }
 
 /** A workload over ready tensors, in a folder that goes with the test. */
@@ -30,7 +34,7 @@ export async function workloadOf(
   t.after(() => rm(folder, { recursive: true, force: true }));
   const modelPath = typeof model === 'string' ? model : join(folder, 'model.onnx');
   if (typeof model !== 'string') await writeModel(model, modelPath);
-  const items = (list: readonly (readonly NamedTensor[])[]): WorkloadItem[] =>
+  const items = (list: readonly (readonly Dense[])[]): WorkloadItem[] =>
     list.map((tensors, i) => ({ id: String(i), label: '', read: async () => encodeItemFile(tensors) }));
   return {
     ...{ name: 'w', modelPath, items: items(evaluation), calibration: items(calibration), tuning: [], metric: 'none' },
@@ -62,7 +66,10 @@ export async function partitioned(
   work: Workload & { readonly cache: string },
   options: Readonly<Record<string, unknown>>,
 ): Promise<{ variant: Variant; facts: PartitionFacts }> {
-  const [variant] = await buildVariants(work, 'x', [{ operator: 'partition', options }], { cache: work.cache, threads: 1 });
+  const [variant] = await buildVariants(work, 'x', [{ operator: 'partition', options }], {
+    cache: work.cache,
+    threads: 1,
+  });
   if (!variant) throw new Error('no variant');
   return { variant, facts: variant.steps[0]?.facts as unknown as PartitionFacts };
 }
@@ -83,10 +90,11 @@ export async function runStages(
   return tensors;
 }
 
-export const graphOf = async (stage: StageModel | undefined) => (await readModel(stage?.files[0]?.path as string)).graph;
+export const graphOf = async (stage: StageModel | undefined) =>
+  (await readModel(stage?.files[0]?.path as string)).graph;
 
 /** A float32 tensor of noise. */
-export function noise(name: string, shape: readonly number[], seed = 1): NamedTensor {
+export function noise(name: string, shape: readonly number[], seed = 1): Dense {
   const count = shape.reduce((n, dim) => n * dim, 1);
   const random = new Random(seed).fork(name);
   return { name, tensor: float32Tensor(shape, random.fillUniform(new Float32Array(count), -1, 2)) };

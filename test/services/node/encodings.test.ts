@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { encodingChain } from '../../../onnx/encodings/chain.js';
 import { decodeTensors, encodeTensors, type LinkEncoding } from '../../../onnx/encodings/link-encoding.js';
+import type { NamedTensor } from '../../../onnx/tensor.js';
 import { accountedNs, HOPS_PARAMETER, parseHops } from '../../../services/node/hops.js';
 import type { InferResponse } from '../../../services/rpc/messages.js';
 import type { DeployRequest } from '../../../services/rpc/node-control.js';
@@ -92,7 +93,14 @@ test('a node that falls back gives what the nodes behind it would have given', a
     ...{ files: [{ path: 'model.onnx', sha256: await mobile.put(model) }], preprocessJson: '' },
     ...{ encodeJson: encode, decode: true },
   });
-  const policy = { action: 'FALLBACK', hopDeadlineMs: 5_000, retries: 0, backoffMs: 1, maxBackoffMs: 1, seed: 1 } as const;
+  const policy = {
+    action: 'FALLBACK',
+    hopDeadlineMs: 5_000,
+    retries: 0,
+    backoffMs: 1,
+    maxBackoffMs: 1,
+    seed: 1,
+  } as const;
   await mobile.deploy('m', first, {
     ...{ ...PLAIN, encodeJson, next: { address: edge.node.dataAddress, deployment: 'm' }, onHopFailure: policy },
     fallback: [await stage(second, encodeJson), await stage(third, '')],
@@ -118,7 +126,14 @@ test('a hop that is attempted again sends the same encoded tensors', async (t) =
   const { dataAddress } = gone.node;
   await gone.node.close(0);
   const mobile = await testNode(t, { tier: 'mobile' });
-  const policy = { action: 'RETRY', hopDeadlineMs: 2_000, retries: 2_000, backoffMs: 10, maxBackoffMs: 20, seed: 1 } as const;
+  const policy = {
+    action: 'RETRY',
+    hopDeadlineMs: 2_000,
+    retries: 2_000,
+    backoffMs: 10,
+    maxBackoffMs: 20,
+    seed: 1,
+  } as const;
   await mobile.deploy('m', layers(0, 2, 'x', 'h1'), {
     ...{ ...PLAIN, next: { address: dataAddress, deployment: 'm' }, encodeJson: JSON.stringify(INT8) },
     onHopFailure: policy,
@@ -133,14 +148,16 @@ test('a stage that takes encoded tensors says so, and refuses others', async (t)
   const { edge } = await pair(t, INT8);
   const { inputs } = await edge.data.modelMetadata('m');
   assert.deepEqual(inputs, [{ name: 'h1', datatype: 'UINT8', shape: [-1] }]);
-  const send = (data: readonly Parameters<typeof encodeTensors>[0][number][]) =>
-    edge.data.infer({ modelName: 'm', parameters, inputs: data });
+  const send = (data: readonly NamedTensor[]) => edge.data.infer({ modelName: 'm', parameters, inputs: data });
   await assert.rejects(send(rows(1, 1, 'h1')), { kind: 'invalid', message: /"h1".*takes encoded tensors/ });
-  const [good] = encodeTensors(rows(1, 1, 'h1'), INT8);
-  const half = { name: 'h1', tensor: { dtype: 'uint8', shape: [20], data: (good?.tensor.data as Uint8Array).slice(0, 20) } };
-  await assert.rejects(send([half as typeof good & object]), { kind: 'invalid', message: /"h1".*damaged/ });
+  const [good] = encodeTensors(rows(1, 1, 'h1'), INT8) as [NamedTensor];
+  const half = {
+    name: 'h1',
+    tensor: { dtype: 'uint8', shape: [20], data: (good.tensor.data as Uint8Array).slice(0, 20) },
+  };
+  await assert.rejects(send([half as NamedTensor]), { kind: 'invalid', message: /"h1".*damaged/ });
   // The node goes on.
-  assert.equal((await send(good ? [good] : [])).outputs.length, 1);
+  assert.equal((await send([good])).outputs.length, 1);
 });
 
 test('deployments that make no sense are refused', async (t) => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { StageModel } from '../../../operators/variant.js';
 import { deployRequests } from '../../../services/orchestrator/deploy.js';
 import type { Strategy } from '../../../services/orchestrator/resolve.js';
 import { parseStudy, type Study } from '../../../services/orchestrator/study.js';
-import type { StageModel } from '../../../operators/variant.js';
 import type { Workload } from '../../../workloads/types.js';
 
 const STUDY = `workloads: { pictures: { use: pictures } }

@@ -359,7 +359,10 @@ test('encodings are given by link, and are checked with the study', () => {
     ['{ mobile-edge: zip }', /x\.yaml:14: encodings\.mobile-edge.*fp16/],
     ['{ mobile-edge: { int8: { axes: 1 } } }', /x\.yaml:14: .*axes/],
     ['{ mobile-edge: [deflate, int8] }', /x\.yaml:14: encodings\.mobile-edge.*makes no sense/],
-    ['{ edge-cloud: { int8: { range: calibrated } } }', /x\.yaml:14: encodings\.edge-cloud.*calibrated where a recipe cuts/],
+    [
+      '{ edge-cloud: { int8: { range: calibrated } } }',
+      /x\.yaml:14: encodings\.edge-cloud.*calibrated where a recipe cuts/,
+    ],
   ];
   for (const [encodings, message] of cases) assert.throws(() => with_(encodings), { kind: 'invalid', message });
 });
@@ -375,7 +378,15 @@ test('every way of writing a partition is taken', () => {
   for (const step of recipes) {
     assert.doesNotThrow(() => parseStudy(GOOD.replace('halves:', `other: [${step}]\n  halves:`), 'x.yaml'), step);
   }
-  for (const step of ['{ partition: { mode: widest } }', '{ partition: { stages: 4 } }', '{ partition: { encoding: zip } }']) {
-    assert.throws(() => parseStudy(GOOD.replace('halves:', `other: [${step}]\n  halves:`), 'x.yaml'), { kind: 'invalid' }, step);
+  for (const step of [
+    '{ partition: { mode: widest } }',
+    '{ partition: { stages: 4 } }',
+    '{ partition: { encoding: zip } }',
+  ]) {
+    assert.throws(
+      () => parseStudy(GOOD.replace('halves:', `other: [${step}]\n  halves:`), 'x.yaml'),
+      { kind: 'invalid' },
+      step,
+    );
   }
 });
