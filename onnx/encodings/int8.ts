@@ -68,10 +68,10 @@ export const int8: ElementEncoding = {
     eachBlock(blocks, (channel, start, end) => {
       const of = channels[channel] as Channel;
       if (end - start < table.length) {
-        for (let i = start; i < end; i++) values[i] = valueOf(payload[i] as number, of);
+        for (let i = start; i < end; i++) values[i] = valueOfByte(payload[i] as number, of);
         return;
       }
-      for (let byte = 0; byte < 256; byte++) table[byte] = valueOf(byte, of);
+      for (let byte = 0; byte < 256; byte++) table[byte] = valueOfByte(byte, of);
       for (let i = start; i < end; i++) values[i] = table[payload[i] as number] as number;
     });
     return fromSingles(dtype, shape, values);
@@ -79,9 +79,9 @@ export const int8: ElementEncoding = {
 };
 
 /** What a byte stands for. The end of a range may lie half a step beyond it: never beyond what float32 holds. */
-function valueOf(byte: number, { scale, zeroPoint }: Channel): number {
+function valueOfByte(byte: number, { scale, zeroPoint }: Channel): number {
   const value = (((byte << 24) >> 24) - zeroPoint) * scale;
-  return value > LARGEST ? LARGEST : value < -LARGEST ? -LARGEST : value;
+  return Math.min(LARGEST, Math.max(-LARGEST, value));
 }
 
 function channelsOf({ min, max }: EncodedRange): Channel[] {
