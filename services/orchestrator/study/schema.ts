@@ -4,6 +4,7 @@ import { directionProperties } from '../../link/schema.js';
 import { TRACE_FORMATS } from '../../link/traces/index.js';
 import { TIER_NAMES, tierSchema } from '../tiers/tiers.js';
 import { hopFailureSchema } from './failure-policy.js';
+import { linkEncodingsSchema } from './link-encodings.js';
 import { PLACEMENT_NAMES } from './placements.js';
 import { timelineSchema } from './timeline-entry.js';
 
@@ -80,6 +81,7 @@ export const studySchema = {
       items: { enum: PLACEMENT_NAMES },
     },
     links: linksSchema,
+    encodings: linkEncodingsSchema,
     linkTolerance: {
       type: 'object',
       properties: { ms: { type: 'number', minimum: 0 }, percent: { type: 'number', minimum: 0 } },
