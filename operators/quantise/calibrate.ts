@@ -1,0 +1,133 @@
+import { TierbedError } from '../../base/errors.js';
+import { type Progress, silent } from '../../base/progress.js';
+import { Random } from '../../base/random.js';
+import { GraphIndex } from '../../onnx/graph.js';
+import { inferKnown } from '../../onnx/infer.js';
+import { DATA_TYPE, type Model } from '../../onnx/model.js';
+import { dataTypeName } from '../../onnx/data-types.js';
+import type { UnreadableItem } from '../../workloads/prepared.js';
+import type { Workload, WorkloadItem } from '../../workloads/types.js';
+import { calibratorNamed, type MethodOptions } from './calibrators/index.js';
+import { gatherExtremes } from './gather/extremes.js';
+import type { Pass, PassedItems } from './gather/run-items.js';
+import type { Range } from './range.js';
+
+export interface CalibrateOptions {
+  /** Name of a calibrator. */
+  readonly method: string;
+  /** How many items of the calibration part are run, 200 unless told: drawn from it, all where it has no more. */
+  readonly items?: number;
+  readonly options?: MethodOptions;
+  /** 0, the default, is one for each processor. */
+  readonly threads?: number;
+  readonly progress?: Progress;
+  readonly signal?: AbortSignal;
+}
+
+/** What is worth knowing of a calibration, for the manifest. */
+export interface CalibrationFacts {
+  readonly method: string;
+  /** Items that were run. */
+  readonly items: number;
+  readonly unreadable: readonly UnreadableItem[];
+  readonly tensors: number;
+  /** Tensors that had one value throughout: their ranges have no width. */
+  readonly constant: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface Calibration {
+  /** The float range of each tensor, before it is made to include 0. */
+  readonly ranges: ReadonlyMap<string, Range>;
+  readonly facts: CalibrationFacts;
+}
+
+/**
+ * Finds the ranges of a float model's activations on the calibration part of a workload's data.
+ *
+ * @param tensors names of float32 tensors of the model's graph: inputs and outputs of its nodes
+ * @throws TierbedError `missing` when there are no calibration items; `invalid` when none can be read, the model cannot be
+ *   run on one, a tensor does not exist or is not float32, an activation is NaN or infinite, or a range is wider than
+ *   float32 can say; `cancelled`
+ */
+export async function calibrate(
+  model: Model,
+  tensors: readonly string[],
+  workload: Workload,
+  options: CalibrateOptions,
+): Promise<Calibration> {
+  const { method, items: limit = 200, threads = 0, progress = silent, signal } = options;
+  calibratorNamed(method);
+  const names = [...new Set(tensors)];
+  checkTensors(model, names);
+  const chosen = chosenItems(workload, limit);
+  const pass: Pass = { workload: { ...workload, calibration: chosen }, threads, progress, signal };
+  progress.start(`calibrating on the calibration part of ${workload.name}`, chosen.length);
+  try {
+    const { ranges, items } = await gatherExtremes(model, names, pass);
+    checkRead(workload, items);
+    for (const [name, range] of ranges) checkWidth(name, range);
+    const constant = names.filter((name) => ranges.get(name)?.min === ranges.get(name)?.max);
+    const { unreadable } = items;
+    const warnings = oneClass(workload, items.labels);
+    return {
+      ranges,
+      facts: { method, items: items.labels.length, unreadable, tensors: names.length, constant, warnings },
+    };
+  } finally {
+    progress.stop();
+  }
+}
+
+/** The same ones each time; a part that is sorted by class must not give the first class alone. */
+function chosenItems({ name, calibration }: Workload, limit: number): readonly WorkloadItem[] {
+  if (!Number.isSafeInteger(limit) || limit < 1) {
+    throw new TierbedError('invalid', `calibration on ${limit} items: it takes a whole number from 1`);
+  }
+  if (calibration.length === 0) {
+    throw new TierbedError('missing', `the workload '${name}' has no calibration items`, {
+      fix: 'Give it a part for calibration: `split: { calibration: 200, ... }` in the workload.',
+    });
+  }
+  if (calibration.length <= limit) return calibration;
+  const drawn = new Random(1).shuffle(calibration.map((_, i) => i)).slice(0, limit);
+  return drawn.sort((a, b) => a - b).flatMap((i) => calibration[i] ?? []);
+}
+
+function checkTensors(model: Model, names: readonly string[]): void {
+  const index = new GraphIndex(model.graph);
+  const known = inferKnown(model, {});
+  for (const name of names) {
+    if (!index.has(name)) throw new TierbedError('invalid', `the model has no tensor '${name}' to calibrate`);
+    const dtype = known.get(name)?.dtype;
+    if (dtype === undefined || dtype === DATA_TYPE.float32) continue;
+    throw new TierbedError('invalid', `tensor '${name}' is ${dataTypeName(dtype)}: ranges are those of float32 tensors`);
+  }
+}
+
+function checkRead({ name }: Workload, { labels, unreadable }: PassedItems): void {
+  const [first] = unreadable;
+  if (labels.length > 0 || !first) return;
+  throw new TierbedError(
+    'invalid',
+    `none of the ${unreadable.length} calibration items of '${name}' can be read: ${first.id}: ${first.reason}`,
+    { fix: "Check the workload's data and its preprocessing." },
+  );
+}
+
+/** A scale is worked out in float32. */
+function checkWidth(tensor: string, { min, max }: Range): void {
+  if (Number.isFinite(Math.fround(max - min))) return;
+  throw new TierbedError('invalid', `tensor '${tensor}' ranges from ${min} to ${max}: wider than float32 can say`, {
+    fix: 'Leave the nodes that use it in float: `excludeNodes`.',
+  });
+}
+
+/** Ranges from one class may not hold for the others. */
+function oneClass(workload: Workload, labels: readonly string[]): string[] {
+  const [label] = labels;
+  if (!label || labels.length < 2 || labels.some((other) => other !== label)) return [];
+  const others = [...workload.calibration, ...workload.tuning, ...workload.items];
+  if (others.every((item) => item.label === label)) return [];
+  return [`all ${labels.length} calibration items are of one class, '${label}': the ranges may not hold for the others`];
+}
