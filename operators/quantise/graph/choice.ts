@@ -1,6 +1,6 @@
 import { TierbedError } from '../../../base/errors.js';
 import type { Node } from '../../../onnx/model.js';
-import { NODE_TYPES, type NodeType } from './node-types.js';
+import type { NodeType } from './node-types.js';
 import { nodeLabel, type View, weightValues } from './view.js';
 
 /** Which nodes may be quantised. */
@@ -12,6 +12,9 @@ export interface Choice {
   readonly nodes?: readonly string[];
   readonly excludeNodes?: readonly string[];
 }
+
+/** The types of nodes that an operator can quantise, by name. */
+export type NodeTypes = Readonly<Record<string, NodeType>>;
 
 /** A node that stays in float although it computes with floats. */
 export interface LeftNode {
@@ -26,12 +29,12 @@ export interface LeftNode {
  *
  * @throws TierbedError `invalid` that says which name is wrong and what there is
  */
-export function checkChoice(choice: Choice, view: View): void {
+export function checkChoice(choice: Choice, view: View, known: NodeTypes): void {
   for (const [key, types] of Object.entries({ nodeTypes: choice.nodeTypes, excludeTypes: choice.excludeTypes })) {
-    const wrong = types?.find((type) => !Object.hasOwn(NODE_TYPES, type));
+    const wrong = types?.find((type) => !Object.hasOwn(known, type));
     if (wrong === undefined) continue;
     throw new TierbedError('invalid', `${key} names '${wrong}', which has no int8 form`, {
-      fix: `Use some of: ${Object.keys(NODE_TYPES).join(', ')}.`,
+      fix: `Use some of: ${Object.keys(known).join(', ')}.`,
     });
   }
   const names = new Set(view.model.graph.nodes.map(nodeLabel));
@@ -48,6 +51,7 @@ export function checkChoice(choice: Choice, view: View): void {
 export function candidates(
   view: View,
   choice: Choice,
+  known: NodeTypes,
 ): { readonly types: ReadonlyMap<number, NodeType>; readonly left: readonly LeftNode[] } {
   const types = new Map<number, NodeType>();
   const left: LeftNode[] = [];
@@ -56,7 +60,7 @@ export function candidates(
   view.model.graph.nodes.forEach((node, position) => {
     if (view.index.constantNodes[position] || !computesFloats(node, view)) return;
     const name = nodeLabel(node);
-    const type = node.domain === '' && Object.hasOwn(NODE_TYPES, node.opType) ? NODE_TYPES[node.opType] : undefined;
+    const type = node.domain === '' && Object.hasOwn(known, node.opType) ? known[node.opType] : undefined;
     const reason = !type
       ? 'this type of node has no int8 form'
       : (exclude.has(name) && 'excludeNodes names it') ||

@@ -2,40 +2,45 @@ import { attributesOf } from '../../../onnx/build.js';
 import { intAttr } from '../../../onnx/attribute.js';
 import { DATA_TYPE, type Initializer, type Model, type Node } from '../../../onnx/model.js';
 import { denseTensor, float32Tensor } from '../../../onnx/tensor.js';
+import type { NodeTypes } from './choice.js';
 import { Emitter } from './emitter.js';
+import { NODE_TYPES, type NodeType } from './node-types.js';
 import type { WeightOptions } from './parts.js';
 import { productOf } from './products.js';
 import { dequantize } from './tensors.js';
 import { nodeLabel, type View, weightValues } from './view.js';
 import { layoutOf, magnitudes, quantiseWeight, REDUCED_STEPS, WEIGHT_STEPS, weightScales } from './weights.js';
 
+const product: NodeType = {
+  kind: 'product',
+  activations: () => [0],
+  refusal: (node, view) => {
+    const { refusal, weight } = productOf(node, view);
+    if (refusal !== undefined) return refusal;
+    if (!weight) return 'it multiplies two activations';
+    return node.opType === 'Gemm' && intAttr(node, 'transA') ? 'its first factor is transposed' : undefined;
+  },
+};
+
 /** Types of nodes whose weights can be int8 while their activations are quantised at run time. */
-export const DYNAMIC_TYPES = ['MatMul', 'Gemm', 'Conv', 'Gather'] as const;
+export const DYNAMIC_TYPES: NodeTypes = {
+  MatMul: product,
+  Gemm: product,
+  Gather: NODE_TYPES.Gather as NodeType,
+  // Its integer kernel has no scale at the end and is slower than float.
+  Conv: { ...product, optional: true },
+};
 
 /**
  * Weights as int8, activations quantised as they come: DynamicQuantizeLinear, an integer product, and the product of both
  * scales behind it, in the shape that ONNX Runtime fuses into one kernel (core/optimizer/matmul_integer_to_float.cc).
  *
- * @param positions of the nodes to take: those of `DYNAMIC_TYPES` that `integerRefusal` lets pass
+ * @param positions of the nodes to take: of types in `DYNAMIC_TYPES`, none of them refused
  */
 export function writeInteger(view: View, positions: ReadonlySet<number>, options: WeightOptions): Model {
   const writer = new IntegerWriter(view, options);
   for (const position of view.index.order) writer.add(view.node(position), positions.has(position));
   return writer.model();
-}
-
-/** Why a node's weights cannot be int8 at run time; undefined when they can. */
-export function integerRefusal(node: Node, view: View): string | undefined {
-  if (node.opType === 'Gather') {
-    const table = view.weight(node.inputs[0] as string);
-    if (!table) return 'its table is no weight';
-    return weightValues(table).every(Number.isFinite) ? undefined : 'its table is not finite';
-  }
-  const { refusal, weight } = productOf(node, view);
-  if (refusal !== undefined) return refusal;
-  if (!weight) return 'it multiplies two activations';
-  if (node.opType === 'Gemm' && intAttr(node, 'transA')) return 'its first factor is transposed';
-  return undefined;
 }
 
 /** What DynamicQuantizeLinear made of an activation. */

@@ -3,7 +3,7 @@ import type { Range } from '../range.js';
 import type { ActivationType } from './activations.js';
 import { clipBounds, clipped } from './clip.js';
 import { type Choice, candidates, type LeftNode } from './choice.js';
-import type { NodeType } from './node-types.js';
+import { NODE_TYPES, type NodeType } from './node-types.js';
 import { nodeLabel, type View } from './view.js';
 
 /**
@@ -41,7 +41,7 @@ export interface Plan {
  * nodes behind these (the biases, residuals and normalisations of transformers) keep float at full precision.
  */
 export function planQuantisation(view: View, choice: Choice, activations: ActivationType): Plan {
-  const { types, left } = candidates(view, choice);
+  const { types, left } = candidates(view, choice, NODE_TYPES);
   const planner = new Planner(view, types, activations);
   const nodes = planner.run();
   const reasons = new Map(left.map((entry) => [entry.position, entry]));
