@@ -1,6 +1,5 @@
 import { TierbedError } from '../../base/errors.js';
 import { type Progress, silent } from '../../base/progress.js';
-import { Random } from '../../base/random.js';
 import { dataTypeName } from '../../onnx/data-types.js';
 import { GraphIndex } from '../../onnx/graph.js';
 import { inferKnown } from '../../onnx/infer.js';
@@ -8,6 +7,7 @@ import { DATA_TYPE, type Model } from '../../onnx/model.js';
 import type { UnreadableItem } from '../../workloads/prepared.js';
 import type { Workload, WorkloadItem } from '../../workloads/types.js';
 import { type Calibrator, calibratorNamed, type MethodOptions } from './calibrators/index.js';
+import { drawnItems } from './drawn-items.js';
 import { gatherExtremes } from './gather/extremes.js';
 import { gatherHistograms } from './gather/histograms.js';
 import type { Pass, PassedItems } from './gather/run-items.js';
@@ -63,6 +63,10 @@ export async function calibrate(
   const names = [...new Set(tensors)];
   checkTensors(model, names);
   const chosen = chosenItems(workload, limit);
+  if (names.length === 0) {
+    const facts = { method, items: 0, unreadable: [], tensors: 0, constant: [], warnings: [] };
+    return { ranges: new Map(), facts };
+  }
   const pass: Pass = { workload: { ...workload, calibration: chosen }, threads, progress, signal };
   const { ranges, items } = await rangesOf(calibrator, model, names, pass, options.options ?? {});
   checkRead(workload, items);
@@ -92,6 +96,8 @@ async function rangesOf(
     const { min, max } = histogram.range;
     ranges.set(name, min === max ? histogram.range : calibrator.range(histogram, options));
   }
+  const empty = items.labels.length > 0 && names.find((name) => !ranges.has(name));
+  if (empty) throw new TierbedError('invalid', `tensor '${empty}' has no elements on any calibration item`);
   return { ranges, items };
 }
 
@@ -102,7 +108,6 @@ function checkOptions({ percentile }: MethodOptions = {}): void {
   });
 }
 
-/** The same ones each time; a part that is sorted by class must not give the first class alone. */
 function chosenItems({ name, calibration }: Workload, limit: number): readonly WorkloadItem[] {
   if (!Number.isSafeInteger(limit) || limit < 1) {
     throw new TierbedError('invalid', `calibration on ${limit} items: it takes a whole number from 1`);
@@ -112,9 +117,7 @@ function chosenItems({ name, calibration }: Workload, limit: number): readonly W
       fix: 'Give it a part for calibration: `split: { calibration: 200, ... }` in the workload.',
     });
   }
-  if (calibration.length <= limit) return calibration;
-  const drawn = new Random(1).shuffle(calibration.map((_, i) => i)).slice(0, limit);
-  return drawn.sort((a, b) => a - b).flatMap((i) => calibration[i] ?? []);
+  return drawnItems(calibration, limit);
 }
 
 function checkTensors(model: Model, names: readonly string[]): void {
