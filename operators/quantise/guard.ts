@@ -35,7 +35,7 @@ export interface ExcludedNodes {
   readonly nodes: readonly string[];
   /** The squared error of the model's outputs as a share of the squared outputs when these nodes alone are quantised. */
   readonly outputError: number;
-  /** What quantising these as well would cost, in points; undefined when the budget did not last to measure it. */
+  /** What quantising these as well was measured to cost, in points; undefined when the budget did not last. */
   readonly costPoints: number | undefined;
 }
 
@@ -74,7 +74,7 @@ export async function guard(options: GuardOptions): Promise<Guarded> {
   const { workload, nodes, float, maxDrop, budget = 120, threads = 0, progress = silent, signal } = options;
   const trials = new Trials(options, await floatScore(options));
   const whole = await trials.of([]);
-  if (whole.drop <= maxDrop) return trials.result([], whole, whole);
+  if (whole.holds) return trials.result([], whole, whole);
   const sample = await Sample.of(float, workload, threads, signal);
   const forRanking = Math.max(2, Math.floor((budget * 2) / 3));
   progress.start('measuring how sensitive nodes are', Math.min(nodes.length, forRanking));
@@ -90,7 +90,7 @@ export async function guard(options: GuardOptions): Promise<Guarded> {
   } finally {
     progress.stop();
   }
-  const count = await leastThatHolds(ranked.length, async (n) => (await trials.of(ranked.slice(0, n))).drop <= maxDrop);
+  const count = await leastThatHolds(ranked.length, async (n) => (await trials.of(ranked.slice(0, n))).holds);
   if (count === undefined) throw notEvenInFloat(await trials.of(ranked), trials, maxDrop);
   let excluded = ranked.slice(0, count);
   const costs = new Map<Unit, number>();
@@ -98,7 +98,7 @@ export async function guard(options: GuardOptions): Promise<Guarded> {
     if (trials.models >= budget) break;
     const without = excluded.filter((other) => other !== unit);
     const trial = await trials.of(without);
-    if (trial.drop <= maxDrop) excluded = without;
+    if (trial.holds) excluded = without;
     else costs.set(unit, trial.drop - (await trials.of(excluded)).drop);
   }
   return trials.result(excluded, whole, await trials.of(excluded), costs);
@@ -109,6 +109,8 @@ interface Trial {
   readonly score: number;
   /** Points below the float model. */
   readonly drop: number;
+  /** Whether the drop is allowed. */
+  readonly holds: boolean;
   readonly items: number;
 }
 
@@ -138,7 +140,9 @@ class Trials {
     const known = this.#measured.get(key);
     if (known) return known;
     const { score, items } = await scoreOf(this.#options, await this.build(excluded), `${excluded.length} nodes in float`);
-    const trial = { score, items, drop: dropInPoints(scaleOf(this.#options.workload), this.floatScore, score) };
+    const drop = dropInPoints(scaleOf(this.#options.workload), this.floatScore, score);
+    // A drop of exactly what is allowed must not fail by rounding.
+    const trial = { score, items, drop, holds: drop <= this.#options.maxDrop + 1e-9 };
     this.#measured.set(key, trial);
     return trial;
   }
@@ -196,7 +200,8 @@ async function scoreOf(
 }
 
 function scaleOf(workload: Workload): MetricScale {
-  return { better: 'higher', ...metric(workload.metric) };
+  const { unit, better = 'higher' }: Pick<MetricScale, 'unit'> & Partial<MetricScale> = metric(workload.metric);
+  return { unit, better };
 }
 
 function notEvenInFloat({ score, drop }: Trial, { floatScore }: Trials, maxDrop: number): TierbedError {

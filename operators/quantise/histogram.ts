@@ -67,7 +67,8 @@ export class HistogramBuilder {
       counts: this.#counts.slice(from - this.#first, to - this.#first + 1),
       low: from * this.#width,
       width: this.#width,
-      range: { min: this.#min, max: this.#max },
+      // No -0.
+      range: { min: this.#min + 0, max: this.#max + 0 },
     };
   }
 

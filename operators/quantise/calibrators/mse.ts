@@ -70,7 +70,7 @@ function lowEnds(counts: Float64Array, { low, width, range }: Histogram): End[] 
     ...{ counts, width, low: -(low + counts.length * width) },
     range: { min: -range.max, max: -range.min },
   };
-  return highEnds(counts.toReversed(), mirrored).map((end) => ({ ...end, at: -end.at }));
+  return highEnds(counts.toReversed(), mirrored).map((end) => ({ ...end, at: 0 - end.at }));
 }
 
 /** The first moments of what was added. */
