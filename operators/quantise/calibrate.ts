@@ -1,14 +1,15 @@
 import { TierbedError } from '../../base/errors.js';
 import { type Progress, silent } from '../../base/progress.js';
-import { Random } from '../../base/random.js';
+import { dataTypeName } from '../../onnx/data-types.js';
 import { GraphIndex } from '../../onnx/graph.js';
 import { inferKnown } from '../../onnx/infer.js';
 import { DATA_TYPE, type Model } from '../../onnx/model.js';
-import { dataTypeName } from '../../onnx/data-types.js';
 import type { UnreadableItem } from '../../workloads/prepared.js';
 import type { Workload, WorkloadItem } from '../../workloads/types.js';
-import { calibratorNamed, type MethodOptions } from './calibrators/index.js';
+import { type Calibrator, calibratorNamed, type MethodOptions } from './calibrators/index.js';
+import { drawnItems } from './drawn-items.js';
 import { gatherExtremes } from './gather/extremes.js';
+import { gatherHistograms } from './gather/histograms.js';
 import type { Pass, PassedItems } from './gather/run-items.js';
 import type { Range } from './range.js';
 
@@ -57,29 +58,56 @@ export async function calibrate(
   options: CalibrateOptions,
 ): Promise<Calibration> {
   const { method, items: limit = 200, threads = 0, progress = silent, signal } = options;
-  calibratorNamed(method);
+  const calibrator = calibratorNamed(method);
+  checkOptions(options.options);
   const names = [...new Set(tensors)];
   checkTensors(model, names);
   const chosen = chosenItems(workload, limit);
-  const pass: Pass = { workload: { ...workload, calibration: chosen }, threads, progress, signal };
-  progress.start(`calibrating on the calibration part of ${workload.name}`, chosen.length);
-  try {
-    const { ranges, items } = await gatherExtremes(model, names, pass);
-    checkRead(workload, items);
-    for (const [name, range] of ranges) checkWidth(name, range);
-    const constant = names.filter((name) => ranges.get(name)?.min === ranges.get(name)?.max);
-    const { unreadable } = items;
-    const warnings = oneClass(workload, items.labels);
-    return {
-      ranges,
-      facts: { method, items: items.labels.length, unreadable, tensors: names.length, constant, warnings },
-    };
-  } finally {
-    progress.stop();
+  if (names.length === 0) {
+    const facts = { method, items: 0, unreadable: [], tensors: 0, constant: [], warnings: [] };
+    return { ranges: new Map(), facts };
   }
+  const pass: Pass = { workload: { ...workload, calibration: chosen }, threads, progress, signal };
+  const { ranges, items } = await rangesOf(calibrator, model, names, pass, options.options ?? {});
+  checkRead(workload, items);
+  for (const [name, range] of ranges) checkWidth(name, range);
+  const constant = names.filter((name) => ranges.get(name)?.min === ranges.get(name)?.max);
+  const warnings = oneClass(workload, items.labels);
+  return {
+    ranges,
+    facts: {
+      ...{ method, items: items.labels.length, unreadable: items.unreadable },
+      ...{ tensors: names.length, constant, warnings },
+    },
+  };
 }
 
-/** The same ones each time; a part that is sorted by class must not give the first class alone. */
+async function rangesOf(
+  calibrator: Calibrator,
+  model: Model,
+  names: readonly string[],
+  pass: Pass,
+  options: MethodOptions,
+): Promise<{ ranges: ReadonlyMap<string, Range>; items: PassedItems }> {
+  if (calibrator.needs === 'extremes') return gatherExtremes(model, names, pass);
+  const { histograms, items } = await gatherHistograms(model, names, pass);
+  const ranges = new Map<string, Range>();
+  for (const [name, histogram] of histograms) {
+    const { min, max } = histogram.range;
+    ranges.set(name, min === max ? histogram.range : calibrator.range(histogram, options));
+  }
+  const empty = items.labels.length > 0 && names.find((name) => !ranges.has(name));
+  if (empty) throw new TierbedError('invalid', `tensor '${empty}' has no elements on any calibration item`);
+  return { ranges, items };
+}
+
+function checkOptions({ percentile }: MethodOptions = {}): void {
+  if (percentile === undefined || (percentile > 50 && percentile <= 100)) return;
+  throw new TierbedError('invalid', `the percentile ${percentile} is not above 50 and at most 100`, {
+    fix: 'Give the share of values that stays within the range, in percent: 99.99.',
+  });
+}
+
 function chosenItems({ name, calibration }: Workload, limit: number): readonly WorkloadItem[] {
   if (!Number.isSafeInteger(limit) || limit < 1) {
     throw new TierbedError('invalid', `calibration on ${limit} items: it takes a whole number from 1`);
@@ -89,9 +117,7 @@ function chosenItems({ name, calibration }: Workload, limit: number): readonly W
       fix: 'Give it a part for calibration: `split: { calibration: 200, ... }` in the workload.',
     });
   }
-  if (calibration.length <= limit) return calibration;
-  const drawn = new Random(1).shuffle(calibration.map((_, i) => i)).slice(0, limit);
-  return drawn.sort((a, b) => a - b).flatMap((i) => calibration[i] ?? []);
+  return drawnItems(calibration, limit);
 }
 
 function checkTensors(model: Model, names: readonly string[]): void {

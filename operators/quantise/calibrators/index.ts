@@ -1,11 +1,14 @@
 import { TierbedError } from '../../../base/errors.js';
 import type { Calibrator } from './calibrator.js';
+import { entropy } from './entropy.js';
 import { minmax } from './minmax.js';
+import { mse } from './mse.js';
+import { percentile } from './percentile.js';
 
 export type { Calibrator, MethodOptions } from './calibrator.js';
 
 /** The calibrators there are: a new one is a file here and an entry below. */
-const CALIBRATORS: readonly Calibrator[] = [minmax];
+const CALIBRATORS: readonly Calibrator[] = [minmax, percentile, entropy, mse];
 
 export const calibratorNames: readonly string[] = CALIBRATORS.map(({ name }) => name);
 

@@ -22,10 +22,12 @@ export async function gatherExtremes(
 ): Promise<{ ranges: Map<string, Range>; items: PassedItems }> {
   const least = new Float32Array(tensors.length).fill(Number.POSITIVE_INFINITY);
   const greatest = new Float32Array(tensors.length).fill(Number.NEGATIVE_INFINITY);
-  const items = await runItems(withExtremes(model, tensors), pass, 0, (item, [output]) => {
+  const items = await runItems(withExtremes(model, tensors), pass, '', (item, [output]) => {
     const values = float32Values((output as NamedTensor).tensor);
     for (const [i, tensor] of tensors.entries()) {
-      const [min, max, sum] = values.subarray(i * PER_TENSOR) as unknown as [number, number, number];
+      const min = values[i * PER_TENSOR] as number;
+      const max = values[i * PER_TENSOR + 1] as number;
+      const sum = values[i * PER_TENSOR + 2] as number;
       // Comparisons of a NaN are false, and the runtime's minimum may pass over one: the sum never does.
       if (!(Number.isFinite(min) && Number.isFinite(max)) || Number.isNaN(sum)) throw notFinite(tensor, item);
       if (min < (least[i] as number)) least[i] = min;

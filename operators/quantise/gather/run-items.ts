@@ -25,25 +25,27 @@ export interface PassedItems {
 /**
  * Runs a model on every calibration item, one after the other, and hands over what it gives.
  *
- * @param done items of earlier passes, for the progress
+ * @param round which of several passes it is, for the progress
  * @throws TierbedError `invalid` when the runtime refuses the model or an item, which is named; `cancelled`
  */
 export async function runItems(
   model: Model,
   { workload, threads, progress, signal }: Pass,
-  done: number,
+  round: string,
   take: (item: string, outputs: readonly NamedTensor[]) => void,
 ): Promise<PassedItems> {
   const labels: string[] = [];
   const unreadable: UnreadableItem[] = [];
   const session = await openModel(model, { threads });
+  progress.start(`calibrating on ${workload.name}${round}`, workload.calibration.length);
   try {
     for await (const item of preparedItems(workload, 'calibration', (one) => unreadable.push(one), signal)) {
       take(item.id, await answers(session, item));
       labels.push(item.label);
-      progress.update(done + labels.length + unreadable.length);
+      progress.update(labels.length + unreadable.length);
     }
   } finally {
+    progress.stop();
     await session.close();
   }
   return { labels, unreadable };
