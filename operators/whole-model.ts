@@ -12,9 +12,13 @@ import type { Variant } from './variant.js';
 export async function wholeModel({ name, stages }: Variant, operator: string): Promise<Model> {
   const [stage, ...more] = stages;
   if (!stage || more.length > 0 || stage.exit) {
-    throw new TierbedError('invalid', `${name}: ${operator} takes a whole model, and this one is in ${stages.length} stages`, {
-      fix: `Put ${operator} before what cuts the model: \`${operator}+partition\`.`,
-    });
+    throw new TierbedError(
+      'invalid',
+      `${name}: ${operator} takes a whole model, and this one is in ${stages.length} stages`,
+      {
+        fix: `Put ${operator} before what cuts the model: \`${operator}+partition\`.`,
+      },
+    );
   }
   return readModel(stage.files[0]?.path as string);
 }
@@ -23,7 +27,10 @@ export async function wholeModel({ name, stages }: Variant, operator: string): P
 export function withRecipe(model: Model, operator: string): Model {
   const before = model.metadataProps.find(({ key }) => key === RECIPE)?.value;
   const value = before ? `${before}+${operator}` : operator;
-  return { ...model, metadataProps: [...model.metadataProps.filter(({ key }) => key !== RECIPE), { key: RECIPE, value }] };
+  return {
+    ...model,
+    metadataProps: [...model.metadataProps.filter(({ key }) => key !== RECIPE), { key: RECIPE, value }],
+  };
 }
 
 const RECIPE = 'tierbed.recipe';

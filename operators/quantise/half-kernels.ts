@@ -9,13 +9,13 @@ import { openModel } from '../../onnx/runtime/session.js';
 
 /**
  * The types of nodes that the runtime computes in float32 although the model says float16, for want of kernels: it puts
- * Casts around them, which makes them slower than float32.
+ * Casts around them (and takes those out again that meet, so that it is to be seen before the optimisation alone).
  */
 export async function emulatedTypes(model: Model): Promise<readonly string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-half-'));
   try {
     const path = join(folder, 'optimised.onnx');
-    await (await openModel(model, { optimizedPath: path, threads: 1 })).close();
+    await (await openModel(model, { optimizedPath: path, graphOptimization: false, threads: 1 })).close();
     const { graph } = await readModel(path);
     const index = new GraphIndex(graph);
     const widened = graph.nodes.filter(({ opType, attributes }) => {

@@ -95,5 +95,6 @@ function refusal(node: Node, type: NodeType, view: View): string | undefined {
 
 /** Whether a float goes into a node or comes out: nodes for shapes and indices do not count. */
 function computesFloats(node: Node, view: View): boolean {
-  return [...node.inputs, ...node.outputs].some((name) => name !== '' && view.isFloat(name));
+  const looked = node.opType === 'Shape' || node.opType === 'Size' ? node.outputs : [...node.inputs, ...node.outputs];
+  return looked.some((name) => name !== '' && view.isFloat(name));
 }

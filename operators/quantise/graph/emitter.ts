@@ -14,6 +14,7 @@ export const MICROSOFT = 'com.microsoft';
 export class Emitter {
   readonly #model: Model;
   readonly #taken: Set<string>;
+  readonly #nodeNames: Set<string>;
   readonly #nodes: Node[] = [];
   readonly #made: Initializer[] = [];
   readonly #shared = new Map<string, string>();
@@ -23,16 +24,14 @@ export class Emitter {
     const { graph } = model;
     this.#model = model;
     this.#taken = new Set([...graph.inputs, ...graph.initializers].map(({ name }) => name));
+    this.#nodeNames = new Set(graph.nodes.map(({ name }) => name));
     for (const { values } of graph.sparseInitializers) this.#taken.add(values.name);
     for (const node of graph.nodes) for (const name of [...node.outputs, ...usesOf(node)]) this.#taken.add(name);
   }
 
   /** A tensor name that is free: the stem, or the stem with a number. */
   free(stem: string): string {
-    let name = stem;
-    for (let n = 1; this.#taken.has(name); n++) name = `${stem}_${n}`;
-    this.#taken.add(name);
-    return name;
+    return freeIn(this.#taken, stem);
   }
 
   /** Adds a constant. @returns its name */
@@ -62,7 +61,12 @@ export class Emitter {
     this.#nodes.push(node);
   }
 
-  /** A new node with one output, which it is named after. @returns the output's name */
+  /**
+   * A new node with one output, which it is named after.
+   *
+   * @param options a name of the old model's, for a node that takes the place of one
+   * @returns the output's name
+   */
   node(
     opType: string,
     inputs: readonly string[],
@@ -70,7 +74,7 @@ export class Emitter {
     attributes: Attributes = {},
     options: { readonly domain?: string; readonly name?: string } = {},
   ): string {
-    const { domain = '', name = output } = options;
+    const { domain = '', name = freeIn(this.#nodeNames, output) } = options;
     if (domain === MICROSOFT) this.#microsoft = true;
     this.#nodes.push({
       ...{ name, opType, domain, inputs, outputs: [output], attributes: attributesOf(attributes) },
@@ -101,4 +105,11 @@ export class Emitter {
       },
     };
   }
+}
+
+function freeIn(taken: Set<string>, stem: string): string {
+  let name = stem;
+  for (let n = 1; taken.has(name); n++) name = `${stem}_${n}`;
+  taken.add(name);
+  return name;
 }

@@ -2,7 +2,14 @@ import { TierbedError } from '../../../base/errors.js';
 import { subgraphs } from '../../../onnx/attribute.js';
 import { attributesOf } from '../../../onnx/build.js';
 import { float32ToFloat16 } from '../../../onnx/half.js';
-import { type Attribute, DATA_TYPE, type Initializer, type Model, type Node, type ValueInfo } from '../../../onnx/model.js';
+import {
+  type Attribute,
+  DATA_TYPE,
+  type Initializer,
+  type Model,
+  type Node,
+  type ValueInfo,
+} from '../../../onnx/model.js';
 import { LARGEST_HALF } from './half-weights.js';
 import { nodeLabel, weightValues } from './view.js';
 

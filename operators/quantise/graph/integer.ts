@@ -1,5 +1,5 @@
-import { attributesOf } from '../../../onnx/build.js';
 import { intAttr } from '../../../onnx/attribute.js';
+import { attributesOf } from '../../../onnx/build.js';
 import { DATA_TYPE, type Initializer, type Model, type Node } from '../../../onnx/model.js';
 import { denseTensor, float32Tensor } from '../../../onnx/tensor.js';
 import type { NodeTypes } from './choice.js';
@@ -108,7 +108,7 @@ class IntegerWriter {
     const values = weightValues(bias).map((b) => b * beta);
     const row = values.length > 1 ? [values.length] : [];
     const name = this.#emitter.constant(`${bias.name}_row`, float32Tensor(row, values));
-    this.#emitter.node('Add', [product, name], output, {}, { name: `${nodeLabel(node)}_bias` });
+    this.#emitter.node('Add', [product, name], output);
   }
 
   #conv(node: Node): void {
@@ -123,7 +123,7 @@ class IntegerWriter {
     if (!bias) return;
     const shape = [bias.dims[0] as number, ...Array<number>(dims.length - 2).fill(1)];
     const name = this.#emitter.constant(`${bias.name}_map`, float32Tensor(shape, weightValues(bias)));
-    this.#emitter.node('Add', [product, name], output, {}, { name: `${nodeLabel(node)}_bias` });
+    this.#emitter.node('Add', [product, name], output);
   }
 
   /** An integer product, made float and brought to scale. */
@@ -136,7 +136,7 @@ class IntegerWriter {
       to: DATA_TYPE.float32,
     });
     const scale = this.#emitter.node('Mul', scales, this.#emitter.free(`${output}_scale`));
-    this.#emitter.node('Mul', [float, scale], output, {}, { name: `${label}_scaled` });
+    this.#emitter.node('Mul', [float, scale], output);
   }
 
   #dynamic(tensor: string): Dynamic {

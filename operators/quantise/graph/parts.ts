@@ -1,4 +1,4 @@
-import { type Initializer } from '../../../onnx/model.js';
+import type { Initializer } from '../../../onnx/model.js';
 import { denseTensor } from '../../../onnx/tensor.js';
 import type { Range } from '../range.js';
 import { type ActivationParams, activationParams, quantiseValues } from './activations.js';

@@ -1,8 +1,8 @@
 import type { Node } from '../../../onnx/model.js';
 import type { Range } from '../range.js';
 import type { ActivationType } from './activations.js';
-import { clipBounds, clipped } from './clip.js';
 import { type Choice, candidates, type LeftNode } from './choice.js';
+import { clipBounds, clipped } from './clip.js';
 import { NODE_TYPES, type NodeType } from './node-types.js';
 import { nodeLabel, type View } from './view.js';
 
@@ -112,7 +112,7 @@ class Planner {
   #takes(position: number, tensor: string): { some: boolean; only: boolean } {
     const type = this.#types.get(position);
     const node = this.#view.node(position);
-    if (!type || !type.activations(node, this.#view).some((i) => node.inputs[i] === tensor)) {
+    if (!type?.activations(node, this.#view).some((i) => node.inputs[i] === tensor)) {
       return { some: false, only: false };
     }
     if (type.kind === 'product') return { some: true, only: true };

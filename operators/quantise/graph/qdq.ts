@@ -50,7 +50,10 @@ class QdqWriter {
         this.#table(node);
         return;
       case 'floor':
-        this.#int8(planned, { ...node, opType: 'LeakyRelu', attributes: attributesOf({ alpha: float(0) }) });
+        this.#int8(planned, {
+          ...{ ...node, opType: 'LeakyRelu', inputs: node.inputs.slice(0, 1) },
+          attributes: attributesOf({ alpha: float(0) }),
+        });
         return;
       case 'int8':
         if (node.opType === 'Pad' && this.#plan.activations === 'uint8') this.#pad(planned);
@@ -88,7 +91,9 @@ class QdqWriter {
     }
     this.#product(planned, inputs);
     const results = node.outputs.map((name) => resultName(this.#plan, name));
-    const outputs = results.map((name) => (int8Output && this.#tensors.isFinal(name) ? this.#emitter.free(`${name}_float`) : name));
+    const outputs = results.map((name) =>
+      int8Output && this.#tensors.isFinal(name) ? this.#emitter.free(`${name}_float`) : name,
+    );
     this.#emitter.add({ ...node, inputs, outputs, attributes: attributesFor(planned, node) });
     if (!int8Output) return;
     results.forEach((name, i) => {
@@ -104,7 +109,8 @@ class QdqWriter {
     const stored = this.#parts.product(planned);
     if (!stored) return;
     inputs[1] = this.#dequantisedWeight(stored.weight);
-    if (stored.bias) inputs[2] = dequantize(this.#emitter, stored.bias, this.#emitter.free(`${stored.bias.values}_dequantized`));
+    if (stored.bias)
+      inputs[2] = dequantize(this.#emitter, stored.bias, this.#emitter.free(`${stored.bias.values}_dequantized`));
   }
 
   readonly #weights = new Map<string, string>();

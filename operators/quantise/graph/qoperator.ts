@@ -60,25 +60,32 @@ class QOperatorWriter {
     const { node } = planned;
     switch (node.opType) {
       case 'Conv':
-        return this.#conv(planned);
+        this.#conv(planned);
+        break;
       case 'Gemm':
-        return this.#gemm(planned);
+        this.#gemm(planned);
+        break;
       case 'MatMul':
-        return this.#matMul(planned);
+        this.#matMul(planned);
+        break;
       case 'Add':
       case 'Mul':
-        return this.#binary(planned);
+        this.#binary(planned);
+        break;
       case 'Concat':
-        return this.#concat(planned);
+        this.#concat(planned);
+        break;
       case 'AveragePool':
       case 'GlobalAveragePool':
       case 'Sigmoid':
       case 'LeakyRelu':
-        return this.#unary(planned, `QLinear${node.opType}`, node.attributes);
+        this.#unary(planned, `QLinear${node.opType}`, node.attributes);
+        break;
       case 'Softmax':
-        return this.#unary(planned, 'QLinearSoftmax', [...node.attributes, ...attributesOf({ opset: this.#opset() })]);
+        this.#unary(planned, 'QLinearSoftmax', [...node.attributes, ...attributesOf({ opset: this.#opset() })]);
+        break;
       default:
-        return this.#pass(planned);
+        this.#pass(planned);
     }
   }
 
@@ -160,7 +167,13 @@ class QOperatorWriter {
     return [scale, zeroPoint];
   }
 
-  #put(planned: PlannedNode, opType: string, inputs: readonly string[], attributes: readonly Attribute[], domain: string): void {
+  #put(
+    planned: PlannedNode,
+    opType: string,
+    inputs: readonly string[],
+    attributes: readonly Attribute[],
+    domain: string,
+  ): void {
     const { node, int8Output } = planned;
     const result = resultName(this.#plan, node.outputs[0] as string);
     const output = int8Output ? this.#tensors.quantisedName(result) : result;

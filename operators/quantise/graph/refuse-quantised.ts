@@ -4,7 +4,8 @@ import type { Model, Node } from '../../../onnx/model.js';
 import { nodeLabel } from './view.js';
 
 /** Operators of quantised models, of ONNX and of ONNX Runtime. */
-const QUANTISED = /^(QuantizeLinear|DequantizeLinear|DynamicQuantize\w+|QLinear\w+|QGemm|QAttention|QOrdered\w+|QEmbed\w+|QMoE|\w+Integer|MatMulIntegerToFloat|MatMulNBits|\w+Bnb4)$/;
+const QUANTISED =
+  /^(QuantizeLinear|DequantizeLinear|DynamicQuantize\w+|QLinear\w+|QGemm|QAttention|QOrdered\w+|QEmbed\w+|QMoE|\w+Integer|MatMulIntegerToFloat|MatMulNBits|\w+Bnb4)$/;
 
 /** The first node that says a model is quantised, subgraphs and functions included; undefined when there is none. */
 export function quantisedNode(model: Model): Node | undefined {

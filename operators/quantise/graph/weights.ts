@@ -35,7 +35,11 @@ export interface Layout {
 export function layoutOf(shape: readonly number[], axis: number | undefined): Layout {
   const product = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
   if (axis === undefined) return { outer: 1, channels: 1, inner: product(shape) };
-  return { outer: product(shape.slice(0, axis)), channels: shape[axis] as number, inner: product(shape.slice(axis + 1)) };
+  return {
+    outer: product(shape.slice(0, axis)),
+    channels: shape[axis] as number,
+    inner: product(shape.slice(axis + 1)),
+  };
 }
 
 /** The largest magnitude of each channel. */
@@ -95,7 +99,7 @@ export function quantiseWeight(
       const scale = scales[c] as number;
       for (const end = at + inner; at < end; at++) {
         const q = roundEven((values[at] as number) / scale);
-        result[at] = q > WEIGHT_STEPS ? WEIGHT_STEPS : q < -WEIGHT_STEPS ? -WEIGHT_STEPS : q;
+        result[at] = Math.min(WEIGHT_STEPS, Math.max(-WEIGHT_STEPS, q));
       }
     }
   }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { GraphBuilder } from '../../../onnx/build.js';
 import { inferValues } from '../../../onnx/infer.js';
 import type { Model } from '../../../onnx/model.js';
-import { checkChoice, type Choice } from '../../../operators/quantise/graph/choice.js';
+import { type Choice, checkChoice } from '../../../operators/quantise/graph/choice.js';
 import { NODE_TYPES } from '../../../operators/quantise/graph/node-types.js';
 import { type Plan, planQuantisation } from '../../../operators/quantise/graph/plan.js';
 import { View } from '../../../operators/quantise/graph/view.js';
@@ -31,7 +31,10 @@ test('of a transformer the products and the table are int8, and what lies betwee
   const { nodes, left: others } = await plan(smallTransformer());
   const products = ['q', 'k', 'v', 'scores', 'mixed', 'attend', 'up', 'down', 'classes'];
   const passed = ['joined', 'rows'];
-  assert.deepEqual([...nodes.values()].map(({ node }) => node.name).sort(), ['embedding', ...passed, ...products].sort());
+  assert.deepEqual(
+    [...nodes.values()].map(({ node }) => node.name).sort(),
+    ['embedding', ...passed, ...products].sort(),
+  );
   assert.ok(others.some(({ name, reason }) => name === 'gelu.erf' && /no int8 form/.test(reason)));
   assert.ok(others.some(({ name, reason }) => name === 'residual1' && /not between int8/.test(reason)));
 });
@@ -50,7 +53,11 @@ test('types and nodes can be chosen and excluded, and what is left says why', as
 });
 
 test('a type or a node that does not exist is refused by its name', async () => {
-  await assert.rejects(plan(smallCnn(), { nodeTypes: ['Convv'] }), { kind: 'invalid', message: /'Convv'/, fix: /Conv/ });
+  await assert.rejects(plan(smallCnn(), { nodeTypes: ['Convv'] }), {
+    kind: 'invalid',
+    message: /'Convv'/,
+    fix: /Conv/,
+  });
   await assert.rejects(plan(smallCnn(), { excludeNodes: ['stem2'] }), { kind: 'invalid', message: /'stem2'/ });
 });
 

@@ -23,7 +23,11 @@ const texts = Array.from({ length: 6 }, (_, i): NamedTensor[] => {
   return [{ name: 'ids', tensor: denseTensor('int64', [1, 6], new Uint8Array(ids.buffer)) }];
 });
 
-async function outputs(model: Model, items: readonly NamedTensor[][], graphOptimization: boolean): Promise<Float32Array[]> {
+async function outputs(
+  model: Model,
+  items: readonly NamedTensor[][],
+  graphOptimization: boolean,
+): Promise<Float32Array[]> {
   const session = await openModel(model, { threads: 1, graphOptimization });
   const results: Float32Array[] = [];
   for (const item of items) results.push(float32Values((await session.run(item))[0]?.tensor as never).slice());
@@ -85,12 +89,19 @@ for (const [name, build, items] of [
 }
 
 test('what is there', async (t) => {
-  for (const [build, items] of [[smallCnn, pictures], [smallTransformer, texts]] as const) {
+  for (const [build, items] of [
+    [smallCnn, pictures],
+    [smallTransformer, texts],
+  ] as const) {
     for (const activations of ['uint8', 'int8'] as const) {
       const { plan, ranges } = await planned(build(), items, activations);
       console.log(plan.left.map(({ name, type, reason }) => `${name} ${type} ${reason}`).join('\n'));
       const options = { perChannel: true, reduceRange: false };
-      console.log(activations, await kernels(t, writeQdq(plan, ranges, options)), await kernels(t, writeQOperator(plan, ranges, options)));
+      console.log(
+        activations,
+        await kernels(t, writeQdq(plan, ranges, options)),
+        await kernels(t, writeQOperator(plan, ranges, options)),
+      );
     }
   }
 });

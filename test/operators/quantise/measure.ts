@@ -12,10 +12,12 @@ import type { Range } from '../../../operators/quantise/range.js';
 export function exposed(model: Model, names: readonly string[]): Model {
   const there = new Set(model.graph.outputs.map(({ name }) => name));
   const inputs = new Set(model.graph.inputs.map(({ name }) => name));
-  const added = names.filter((name) => !there.has(name) && !inputs.has(name)).map((name) => ({
-    ...{ name, docString: '', metadataProps: [] },
-    type: { kind: 'tensor' as const, elemType: DATA_TYPE.float32, shape: undefined },
-  }));
+  const added = names
+    .filter((name) => !there.has(name) && !inputs.has(name))
+    .map((name) => ({
+      ...{ name, docString: '', metadataProps: [] },
+      type: { kind: 'tensor' as const, elemType: DATA_TYPE.float32, shape: undefined },
+    }));
   return { ...model, graph: { ...model.graph, outputs: [...model.graph.outputs, ...added] } };
 }
 

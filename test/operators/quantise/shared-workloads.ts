@@ -14,13 +14,27 @@ function specs(dir: string): Readonly<Record<string, ModelWorkloadSpec>> {
     scale: number,
     mean: readonly [number, number, number],
     std: readonly [number, number, number],
-  ) => ({ kind: 'image', input, size, resizeShorter: Math.round(size / (size === 32 ? 1 : 0.875)), scale, mean, std }) as const;
+  ) =>
+    ({
+      kind: 'image',
+      input,
+      size,
+      resizeShorter: Math.round(size / (size === 32 ? 1 : 0.875)),
+      scale,
+      mean,
+      std,
+    }) as const;
   const ones = [1, 1, 1] as const;
   const argmax = (output: string) => ({ kind: 'argmax', output }) as const;
   const cifar = { loader: 'cifar', path: join(path('cifar10'), 'train_lossless_4000.bin') } as const;
   const resnet = picture('input', 32, 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
   const tiny = picture('input', 32, 1, [0, 0, 0], ones);
-  const of = (name: string, data: ModelWorkloadSpec['data'], preprocess: ModelWorkloadSpec['preprocess'], output = 'logits') => ({
+  const of = (
+    name: string,
+    data: ModelWorkloadSpec['data'],
+    preprocess: ModelWorkloadSpec['preprocess'],
+    output = 'logits',
+  ) => ({
     [name]: { model: model(name), data, preprocess, postprocess: argmax(output), metric: 'top1' },
   });
   return {
@@ -61,7 +75,13 @@ function specs(dir: string): Readonly<Record<string, ModelWorkloadSpec>> {
       'magika_standard_v3_3',
       {
         ...{ loader: 'tensor-file', path: join(path('magika-basic'), 'bytes_i16.bin'), stored: 'int16' },
-        ...{ input: 'bytes', shape: [1, 2048], dtype: 'int32', labels: join(path('magika-basic'), 'labels.csv'), labelColumn: 'label_index' },
+        ...{
+          input: 'bytes',
+          shape: [1, 2048],
+          dtype: 'int32',
+          labels: join(path('magika-basic'), 'labels.csv'),
+          labelColumn: 'label_index',
+        },
       },
       { kind: 'tensors' },
       'target_label',
@@ -83,7 +103,8 @@ export async function sharedWorkload(
   const spec = specs(dir)[name];
   if (!spec) throw new Error(`no data for ${name}`);
   const workload = await loadWorkload(spec, { baseDir: dir, name });
-  const every = (remainder: number, count: number) => workload.items.filter((_, i) => i % 3 === remainder).slice(0, count);
+  const every = (remainder: number, count: number) =>
+    workload.items.filter((_, i) => i % 3 === remainder).slice(0, count);
   return {
     ...workload,
     calibration: every(0, sizes.calibration),

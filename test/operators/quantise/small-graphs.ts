@@ -47,12 +47,27 @@ export function smallTransformer(): Model {
       `${name}.out`,
     );
   const heads = (x: Value, name: string, perm: number[]) =>
-    g.node('Transpose', [g.node('Reshape', [x, g.int64([0, -1, 4, 8])], {}, `${name}.split`)], { perm }, `${name}.heads`);
+    g.node(
+      'Transpose',
+      [g.node('Reshape', [x, g.int64([0, -1, 4, 8])], {}, `${name}.split`)],
+      { perm },
+      `${name}.heads`,
+    );
   const norm = (x: Value, name: string) => {
-    const centred = g.node('Sub', [x, g.node('ReduceMean', [x], { axes: [-1] }, `${name}.mean`)], {}, `${name}.centred`);
+    const centred = g.node(
+      'Sub',
+      [x, g.node('ReduceMean', [x], { axes: [-1] }, `${name}.mean`)],
+      {},
+      `${name}.centred`,
+    );
     const square = g.node('Pow', [centred, g.float32(2)], {}, `${name}.square`);
     const variance = g.node('ReduceMean', [square], { axes: [-1] }, `${name}.variance`);
-    const deviation = g.node('Sqrt', [g.node('Add', [variance, g.float32(1e-5)], {}, `${name}.eps`)], {}, `${name}.std`);
+    const deviation = g.node(
+      'Sqrt',
+      [g.node('Add', [variance, g.float32(1e-5)], {}, `${name}.eps`)],
+      {},
+      `${name}.std`,
+    );
     return g.node('Div', [centred, deviation], {}, name);
   };
   const ids = g.input('ids', 'int64', ['N', 6]);

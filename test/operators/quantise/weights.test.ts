@@ -13,11 +13,21 @@ import {
 
 test('numbers are rounded to the nearest step, halves to the even one', () => {
   const given = [0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 1.49, -7.51, 0];
-  assert.deepEqual(given.map((x) => roundEven(x) + 0), [0, 2, 2, 0, -2, -2, 1, -8, 0]);
+  assert.deepEqual(
+    given.map((x) => roundEven(x) + 0),
+    [0, 2, 2, 0, -2, -2, 1, -8, 0],
+  );
 });
 
 test('uint8 covers the range as it is, made to include 0, and holds 0 exactly', () => {
-  for (const [min, max] of [[-1, 3], [0, 6], [-2, 0], [2, 5], [-7, -3], [-1e-3, 1e4]] as const) {
+  for (const [min, max] of [
+    [-1, 3],
+    [0, 6],
+    [-2, 0],
+    [2, 5],
+    [-7, -3],
+    [-1e-3, 1e4],
+  ] as const) {
     const { scale, zeroPoint } = activationParams({ min, max }, 'uint8');
     const [low, high] = [(0 - zeroPoint) * scale, (255 - zeroPoint) * scale];
     assert.ok(Math.abs(low - Math.min(0, min)) <= scale / 2 + 1e-6 * scale, `${min} ${max}: ${low}`);
@@ -33,7 +43,10 @@ test('int8 is symmetric around 0', () => {
 
 test('a range of no width, and one that float32 cannot divide, get a safe scale', () => {
   for (const type of ['uint8', 'int8'] as const) {
-    for (const range of [{ min: 0, max: 0 }, { min: -1e-44, max: 1e-44 }]) {
+    for (const range of [
+      { min: 0, max: 0 },
+      { min: -1e-44, max: 1e-44 },
+    ]) {
       assert.deepEqual(activationParams(range, type), { type, scale: 1, zeroPoint: 0 });
     }
     const constant = activationParams({ min: 5, max: 5 }, type);
@@ -57,7 +70,10 @@ test('each channel has the scale of its own largest weight; a channel of zeros t
   const sizes = magnitudes(WEIGHT, layoutOf(SHAPE, 1));
   assert.deepEqual([...sizes], [4, 0, 2]);
   const scales = weightScales(sizes, WEIGHT_STEPS);
-  assert.deepEqual([...scales], [4, 4, 2].map((size) => Math.fround(size / 127)));
+  assert.deepEqual(
+    [...scales],
+    [4, 4, 2].map((size) => Math.fround(size / 127)),
+  );
   const { values } = quantiseWeight(WEIGHT, SHAPE, 1, scales);
   WEIGHT.forEach((w, i) => {
     const channel = Math.floor(i / 2) % 3;
