@@ -2,13 +2,14 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TierbedError } from '../../base/errors.js';
+import { median } from '../../base/median.js';
 import { subgraphs } from '../attribute.js';
 import type { Graph, Model, Node } from '../model.js';
 import { readModel } from '../read.js';
 import { operatorName } from '../shapes/index.js';
 import type { NamedTensor } from '../tensor.js';
+import { acceptedInputs, type MadeUpOptions } from './made-up-inputs.js';
 import { parseTrace, type TracedRun, type TypedShape } from './profile-trace.js';
-import { type SeededOptions, seededInputs } from './seeded-inputs.js';
 import { type ModelSession, openModel } from './session.js';
 
 /** What one node of the optimised graph took. */
@@ -53,7 +54,7 @@ export interface Profile {
   readonly optimized: Model;
 }
 
-export interface ProfileOptions extends SeededOptions {
+export interface ProfileOptions extends MadeUpOptions {
   /** Inputs of one run, or of several that take turns; made up unless given. */
   readonly inputs?: readonly (readonly NamedTensor[])[];
   /** 0, the default, is one for each processor. */
@@ -69,9 +70,10 @@ export interface ProfileOptions extends SeededOptions {
 const MOST_EVENTS = 500_000;
 
 /**
- * Runs a model with ONNX Runtime's profiler and without, in turn, and gives every node's time.
+ * Runs a model with ONNX Runtime's profiler and without, in turn, and gives every node's time. Threads do not spin, as in
+ * a node of the testbed.
  *
- * @throws TierbedError `invalid` when the runtime refuses the model or its inputs; `usage` as `seededInputs`; `cancelled`
+ * @throws TierbedError `invalid` when the runtime refuses the model or its inputs; `usage` as `madeUpInputs`; `cancelled`
  */
 export async function profileModel(path: string, options: ProfileOptions = {}): Promise<Profile> {
   const { threads = 0, warmUp = 3, signal } = options;
@@ -80,9 +82,9 @@ export async function profileModel(path: string, options: ProfileOptions = {}): 
   try {
     const model = await withNodeNames(path);
     const optimizedPath = join(folder, 'optimized.onnx');
-    const profiled = await openModel(model, { threads, optimizedPath, profilePrefix: join(folder, 'profile') });
+    const profiled = await openModel(model, { threads, spinning: false, optimizedPath, profilePrefix: join(folder, 'profile') });
     sessions.push(profiled);
-    const plain = await openModel(model, { threads });
+    const plain = await openModel(model, { threads, spinning: false });
     sessions.push(plain);
     const optimized = await readModel(optimizedPath);
     const inputs = options.inputs?.length ? options.inputs : [await acceptedInputs(plain, options)];
@@ -133,31 +135,6 @@ function timed(session: ModelSession, inputs: readonly NamedTensor[], times: num
     await session.run(inputs);
     times.push(performance.now() - startMs);
   };
-}
-
-/** Made-up inputs that the model accepts: some take no integer but 0. */
-async function acceptedInputs(session: ModelSession, options: SeededOptions): Promise<readonly NamedTensor[]> {
-  const integers = options.integer === undefined ? [1, 0] : [options.integer];
-  let refusal: unknown;
-  for (const integer of integers) {
-    const inputs = seededInputs(session.inputs, { ...options, integer });
-    try {
-      await session.run(inputs);
-      return inputs;
-    } catch (error) {
-      refusal ??= error;
-    }
-  }
-  const free = session.inputs.flatMap(({ name, shape }) =>
-    shape.flatMap((dim, axis) => (typeof dim === 'number' ? [] : [dim === '?' ? `${name}.${axis}` : dim])),
-  );
-  throw new TierbedError('invalid', `the model refuses made-up inputs: ${(refusal as Error).message}`, {
-    fix:
-      free.length > 0
-        ? `Give the sizes of its free dimensions (${[...new Set(free)].join(', ')}), or items of its own with a workload.`
-        : 'Give items of its own with a workload.',
-    cause: refusal,
-  });
 }
 
 /** Events are found by their nodes' names: a model whose nodes lack names, or share them, is given some. */
@@ -229,11 +206,4 @@ function nodesByName(graph: Graph, found = new Map<string, Node[]>()): ReadonlyM
 
 function total(times: readonly { readonly ms: number }[]): number {
   return times.reduce((sum, { ms }) => sum + ms, 0);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length >> 1;
-  const upper = sorted[half] ?? 0;
-  return sorted.length % 2 ? upper : ((sorted[half - 1] ?? 0) + upper) / 2;
 }
