@@ -65,7 +65,7 @@ Examples:
       const stop = stopSignal();
       const progress = createProgress();
       try {
-        const inputs = options.workload === undefined ? undefined : await itemsOf(options.workload, stop.signal);
+        const inputs = options.workload === undefined ? undefined : await itemsOf(options.workload, path, stop.signal);
         const explanation = await explain(path, {
           ...{ against: options.against, inputs, dims: options.dim, threads, runs, progress, signal: stop.signal },
         });
@@ -76,8 +76,11 @@ Examples:
     });
 };
 
-async function itemsOf(file: string, signal: AbortSignal): Promise<readonly (readonly NamedTensor[])[]> {
-  const workload = await loadWorkloadFile(file, { signal });
+async function itemsOf(
+  file: string,
+  model: string,
+  signal: AbortSignal): Promise<readonly (readonly NamedTensor[])[]> {
+  const workload = await loadWorkloadFile(file, { model, signal });
   const inputs: (readonly NamedTensor[])[] = [];
   for await (const item of preparedItems(workload, 'evaluation', () => {}, signal)) {
     inputs.push(item.inputs);

@@ -170,8 +170,8 @@ function nodeTimes(runs: readonly TracedRun[], optimized: Model): readonly NodeT
   for (const [i, { nodes }] of runs.entries()) {
     for (const event of nodes) {
       const key = `${event.opType} ${event.name}`;
-      let entry = times.get(key);
-      if (!entry) times.set(key, (entry = { ownUs: [], waitUs: [], event }));
+      const entry = times.get(key) ?? { ownUs: [], waitUs: [], event };
+      times.set(key, entry);
       entry.event = event;
       entry.ownUs[i] = (entry.ownUs[i] ?? 0) + event.ownUs;
       entry.waitUs[i] = (entry.waitUs[i] ?? 0) + event.waitUs;

@@ -167,9 +167,12 @@ async function explained({ path, profile, work, runMs, oneThreadMs }: Examined):
 
 /** What a node of the model usually moves: half of all bytes are moved by nodes that move more. Within reason. */
 function usualBytes({ work }: Examined): number {
-  const sorted = work.map(({ bytes }) => bytes).sort((a, b) => a - b);
-  const half = sorted.reduce((sum, bytes) => sum + bytes, 0) / 2;
-  let sum = 0;
-  const usual = sorted.find((bytes) => (sum += bytes) >= half) ?? 0;
-  return Math.min(Math.max(Math.ceil(usual / 2), 1 << 16), 1 << 26);
+  const sorted = work.map(({ bytes }) => bytes).sort((a, b) => b - a);
+  let left = sorted.reduce((sum, bytes) => sum + bytes, 0) / 2;
+  const usual = sorted.find((bytes) => {
+    left -= bytes;
+    return left <= 0;
+  });
+  // A copy reads as much as it writes.
+  return Math.min(Math.max(Math.ceil((usual ?? 0) / 2), 1 << 16), 1 << 26);
 }

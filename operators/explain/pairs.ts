@@ -19,9 +19,9 @@ export function layerPairs(original: Examined, variant: Examined): readonly Laye
     return other && isSameWork(layer, other) ? [{ original: layer, variant: other }] : [];
   });
   if (before.length === after.length && inOrder.length === before.length) return inOrder;
-  const byName = new Map(after.map((layer) => [plainName(layer.name), layer]));
+  const byName = new Map(after.flatMap((layer) => namesOf(layer).map((name) => [name, layer] as const)));
   return before.flatMap((layer): LayerPair[] => {
-    const other = byName.get(plainName(layer.name));
+    const other = namesOf(layer).flatMap((name) => byName.get(name) ?? [])[0];
     return other && isSameWork(layer, other) ? [{ original: layer, variant: other }] : [];
   });
 }
@@ -31,7 +31,10 @@ function isSameWork(a: NodeWork, b: NodeWork): boolean {
   return a.macs <= 2 * b.macs && b.macs <= 2 * a.macs;
 }
 
-/** A node's name without what optimisers and quantisers add to it. */
-function plainName(name: string): string {
-  return name.replace(/^fused /, '').replace(/(_quant|_nchwc|_token_\d+|_gemm|_fused)+$/, '');
+/** What optimisers and quantisers add to the names of nodes and tensors. */
+const ADDED = /^fused |(_quant|_quantized|_QuantizeLinear_Output|_output|_nchwc|_gemm|_fused|_token_\d+)+$/g;
+
+/** Names that a layer goes by: its node's, and that of what it makes, without additions. */
+function namesOf({ name, node }: NodeWork): readonly string[] {
+  return [name, ...(node?.outputs.slice(0, 1) ?? [])].map((text) => text.replace(ADDED, ''));
 }
