@@ -6,8 +6,8 @@ import { silent } from '../base/progress.js';
 import { operator } from '../operators/index.js';
 import { describeModel } from '../operators/model-files.js';
 import type { Workload, WorkloadItem } from '../workloads/types.js';
-import type { Job, Quantised } from './quantise-sides.js';
 import { peakMemoryBytes } from './peak-memory.js';
+import type { Job, Quantised } from './quantise-sides.js';
 
 const job = JSON.parse(await readFile(process.argv[2] as string, 'utf8')) as Job;
 const files = (await readdir(job.calibration)).filter((name) => name.endsWith('.item')).sort();
@@ -20,7 +20,9 @@ const workload: Workload = {
 };
 const { operator: name, ...settings } = job.setting;
 const options =
-  name === 'sptq' ? { ...settings, items: calibration.length, activations: 'uint8' } : { perChannel: settings.perChannel };
+  name === 'sptq'
+    ? { ...settings, items: calibration.length, activations: 'uint8' }
+    : { perChannel: settings.perChannel };
 const [made] = await operator(name).apply(
   { name: 'bench', stages: [await describeModel(job.model)], steps: [] },
   options,

@@ -159,7 +159,12 @@ export const MODELS: readonly BenchModel[] = [
     image(32, 32, 255, [...IMAGENET[0]], [...IMAGENET[1]]),
     { settings: [QDQ, { ...QDQ, format: 'qoperator' }, { ...QDQ, perChannel: false }] },
   ),
-  classifier('resnet56', 'resnet56_cifar10.onnx', () => cifar(200), image(32, 32, 255, [...IMAGENET[0]], [...IMAGENET[1]])),
+  classifier(
+    'resnet56',
+    'resnet56_cifar10.onnx',
+    () => cifar(200),
+    image(32, 32, 255, [...IMAGENET[0]], [...IMAGENET[1]]),
+  ),
   classifier('vit', 'vit_ibp_3_3_8_cifar10.onnx', () => cifar(200), image(32, 32, 255, [...CIFAR[0]], [...CIFAR[1]]), {
     ...{ output: 'output', settings: [QDQ, { operator: 'dynamic', perChannel: true }] },
   }),

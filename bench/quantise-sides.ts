@@ -34,8 +34,7 @@ export interface Made {
 export type Side = 'ours' | 'python';
 
 const CHILD = fileURLToPath(new URL('./quantise-child.js', import.meta.url));
-const PYTHON =
-  process.env.TIERBED_QUANTISE_PYTHON ?? join(packageRoot, '.cache', 'quantise-peer', 'bin', 'python');
+const PYTHON = process.env.TIERBED_QUANTISE_PYTHON ?? join(packageRoot, '.cache', 'quantise-peer', 'bin', 'python');
 const COMMANDS: Readonly<Record<Side, readonly [string, string]>> = {
   ours: [process.execPath, CHILD],
   python: [PYTHON, join(packageRoot, 'bench', 'peers', 'quantise.py')],

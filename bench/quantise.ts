@@ -84,7 +84,10 @@ async function errorOf(workload: Workload, path: string): Promise<number> {
   let [error, power] = [0, 0];
   try {
     for (const inputs of items) {
-      const [expected, actual] = [await firstOutput(float as Chain, inputs), await firstOutput(variant as Chain, inputs)];
+      const [expected, actual] = [
+        await firstOutput(float as Chain, inputs),
+        await firstOutput(variant as Chain, inputs),
+      ];
       for (const [i, value] of expected.entries()) {
         error += (value - (actual[i] as number)) ** 2;
         power += value ** 2;
@@ -97,7 +100,8 @@ async function errorOf(workload: Workload, path: string): Promise<number> {
 }
 
 async function firstOutput(chain: Chain, inputs: readonly NamedTensor[]): Promise<Float32Array> {
-  const { data } = (await chain.run(inputs)).outputs[0]?.tensor as DenseTensor;
+  const [first] = (await chain.run(inputs)).outputs as readonly [NamedTensor];
+  const { data } = first.tensor as DenseTensor;
   return new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
 }
 
@@ -154,7 +158,12 @@ const kilo = (bytes: number | undefined): number | null => (bytes === undefined 
 const mega = (bytes: number | undefined): number | null => (bytes === undefined ? null : bytes / 1e6);
 
 /** The worst of all rows in which both sides have a figure. */
-function worst(rows: readonly Row[], figure: (mine: number, theirs: number) => number, key: string, other: string): number {
+function worst(
+  rows: readonly Row[],
+  figure: (mine: number, theirs: number) => number,
+  key: string,
+  other: string,
+): number {
   const found = rows.flatMap((row) => {
     const [mine, theirs] = [row[key], row[other]];
     return typeof mine === 'number' && typeof theirs === 'number' ? [figure(mine, theirs)] : [];
@@ -177,7 +186,9 @@ function verdictOf(rows: readonly Row[]): Readonly<Record<string, Figure>> {
 
 /** Rows of models that are not measured now, from the last results. */
 async function keptRows(measured: ReadonlySet<string>): Promise<Row[]> {
-  const text = await readFile(join(packageRoot, 'bench', 'results', 'quantise.json'), 'utf8').catch(() => '{"rows":[]}');
+  const text = await readFile(join(packageRoot, 'bench', 'results', 'quantise.json'), 'utf8').catch(
+    () => '{"rows":[]}',
+  );
   return (JSON.parse(text) as { rows: Row[] }).rows.filter(({ model }) => !measured.has(model as string));
 }
 

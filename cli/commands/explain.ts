@@ -1,9 +1,9 @@
-import { preparedItems } from '../../workloads/prepared.js';
-import { loadWorkloadFile } from '../../workloads/workload-file.js';
 import { TierbedError } from '../../base/errors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 import { type ExplainedModel, type Explanation, explain } from '../../operators/explain/explain.js';
 import { formatMs, formatShare, type Reason } from '../../operators/explain/reasons/reason.js';
+import { preparedItems } from '../../workloads/prepared.js';
+import { loadWorkloadFile } from '../../workloads/workload-file.js';
 import type { RegisterCommand } from '../command.js';
 import { dimOption } from '../dim-option.js';
 import { json } from '../json.js';
@@ -39,7 +39,11 @@ export const register: RegisterCommand = (program) => {
     .argument('<model>', 'an .onnx file: the variant, where there are two')
     .option('--against <model>', 'the model that it was made of: both are measured, in turn, and reasons are given')
     .option('--workload <file>', `measure on the first ${ITEMS} items of a workload, not on made-up inputs`)
-    .option('--dim <symbol=size>', 'size of a free dimension of made-up inputs (repeatable); the others are 1', dimOption)
+    .option(
+      '--dim <symbol=size>',
+      'size of a free dimension of made-up inputs (repeatable); the others are 1',
+      dimOption,
+    )
     .option('--threads <n>', 'threads of a run; 0 is one for each processor', '0')
     .option('--runs <n>', 'measured runs of each kind', '20')
     .option('--all', `list every node, not the ${SHOWN_NODES} slowest`)
@@ -60,7 +64,9 @@ Examples:
       const threads = numberOption('--threads', options.threads, { low: 0, high: 1024, unit: 'threads', whole: true });
       const runs = numberOption('--runs', options.runs, { low: 1, high: 10_000, unit: 'runs', whole: true });
       if (options.dim && options.workload !== undefined) {
-        throw new TierbedError('usage', '--dim and --workload: items have sizes of their own', { fix: 'Give one of them.' });
+        throw new TierbedError('usage', '--dim and --workload: items have sizes of their own', {
+          fix: 'Give one of them.',
+        });
       }
       const stop = stopSignal();
       const progress = createProgress();
@@ -76,10 +82,7 @@ Examples:
     });
 };
 
-async function itemsOf(
-  file: string,
-  model: string,
-  signal: AbortSignal): Promise<readonly (readonly NamedTensor[])[]> {
+async function itemsOf(file: string, model: string, signal: AbortSignal): Promise<readonly (readonly NamedTensor[])[]> {
   const workload = await loadWorkloadFile(file, { model, signal });
   const inputs: (readonly NamedTensor[])[] = [];
   for await (const item of preparedItems(workload, 'evaluation', () => {}, signal)) {
@@ -103,7 +106,11 @@ function described({ model, against, ratio, reasons, cpu, threads, runs }: Expla
       ['node', 'kernel', 'ms', 'share', 'MACs', 'bytes', 'MACs a byte'],
       shown.map(({ name, kernel, ms, macs, bytes }) => [
         ...[shortened(name), kernelName(kernel), ms.toFixed(3), formatShare(ms / model.nodesMs)],
-        ...[macs > 0 ? formatCount(macs) : '', formatBytes(bytes), macs > 0 && bytes > 0 ? (macs / bytes).toFixed(1) : ''],
+        ...[
+          macs > 0 ? formatCount(macs) : '',
+          formatBytes(bytes),
+          macs > 0 && bytes > 0 ? (macs / bytes).toFixed(1) : '',
+        ],
       ]),
     ),
   ];
@@ -129,7 +136,14 @@ function kernelTable(model: ExplainedModel, against: ExplainedModel | null): str
   const theirs = new Map(against?.int8.byKernel.map((entry) => [`${entry.kernel} ${entry.precision}`, entry]));
   const cells = (entry: { nodes: number; ms: number } | undefined, total: number): string[] =>
     entry ? [String(entry.nodes), entry.ms.toFixed(3), formatShare(entry.ms / total)] : ['', '', ''];
-  const head = ['kernel', 'computes in', 'nodes', 'ms', 'share', ...(against ? ['original: nodes', 'ms', 'share'] : [])];
+  const head = [
+    'kernel',
+    'computes in',
+    'nodes',
+    'ms',
+    'share',
+    ...(against ? ['original: nodes', 'ms', 'share'] : []),
+  ];
   const keys = [...mine.keys(), ...[...theirs.keys()].filter((key) => !mine.has(key))];
   return table(
     head,

@@ -7,7 +7,7 @@ import type { TensorInfo } from './tensors.js';
 
 export interface MadeUpOptions {
   /** Sizes of free dimensions by their symbol; one without a symbol is called after its input and axis, `image.0`. The others are 1. */
-  readonly dims?: Readonly<Record<string, number>>;
+  readonly dims?: Readonly<Record<string, number>> | undefined;
   /** Every integer: a token of most vocabularies and a mask that hides nothing, 1, unless told. */
   readonly integer?: number;
   readonly seed?: number;
@@ -29,7 +29,9 @@ export function madeUpInputs(inputs: readonly TensorInfo[], options: MadeUpOptio
   }
   return inputs.map((info) => {
     const { name, dtype } = info;
-    const shape = info.shape.map((dim, axis) => (typeof dim === 'number' ? dim : (dims[symbolOf(info, dim, axis)] ?? 1)));
+    const shape = info.shape.map((dim, axis) =>
+      typeof dim === 'number' ? dim : (dims[symbolOf(info, dim, axis)] ?? 1),
+    );
     return { name, tensor: filled(name, dtype, shape, integer, new Random(seed).fork(name)) };
   });
 }
@@ -95,7 +97,8 @@ function filled(name: string, dtype: string, shape: readonly number[], integer: 
   else if (values instanceof Float32Array) random.fillUniform(values, -1, 1);
   else if (values instanceof Float64Array) for (let i = 0; i < count; i++) values[i] = random.uniform(-1, 1);
   // Half-precision numbers by their bits: a sign, and 0.5 to 1.
-  else if (known === 'float16') for (let i = 0; i < count; i++) values[i] = random.pick([0x3800, 0xb800]) | random.integer(0x400);
+  else if (known === 'float16')
+    for (let i = 0; i < count; i++) values[i] = random.pick([0x3800, 0xb800]) | random.integer(0x400);
   else values.fill(integer);
   return denseTensor(known, shape, new Uint8Array(values.buffer));
 }

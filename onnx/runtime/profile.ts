@@ -82,13 +82,21 @@ export async function profileModel(path: string, options: ProfileOptions = {}): 
   try {
     const model = await withNodeNames(path);
     const optimizedPath = join(folder, 'optimized.onnx');
-    const profiled = await openModel(model, { threads, spinning: false, optimizedPath, profilePrefix: join(folder, 'profile') });
+    const profiled = await openModel(model, {
+      threads,
+      spinning: false,
+      optimizedPath,
+      profilePrefix: join(folder, 'profile'),
+    });
     sessions.push(profiled);
     const plain = await openModel(model, { threads, spinning: false });
     sessions.push(plain);
     const optimized = await readModel(optimizedPath);
     const inputs = options.inputs?.length ? options.inputs : [await acceptedInputs(plain, options)];
-    const runs = Math.max(1, Math.min(options.runs ?? 20, Math.floor(MOST_EVENTS / nodeCount(optimized.graph)) - warmUp));
+    const runs = Math.max(
+      1,
+      Math.min(options.runs ?? 20, Math.floor(MOST_EVENTS / nodeCount(optimized.graph)) - warmUp),
+    );
     const times = { plain: [] as number[], profiled: [] as number[] };
     for (let i = 0; i < warmUp + runs; i++) {
       if (signal?.aborted) throw new TierbedError('cancelled', `profiling ${path} was cancelled`);
@@ -147,7 +155,8 @@ async function withNodeNames(path: string): Promise<string | Model> {
   const nodes = model.graph.nodes.map((node) => {
     let name = node.name;
     if (name === '') name = node.outputs.find((output) => output !== '') ?? node.opType;
-    for (let i = 1; used.has(name) || (name !== node.name && taken.has(name)); i++) name = `${node.name || node.opType}.${i}`;
+    for (let i = 1; used.has(name) || (name !== node.name && taken.has(name)); i++)
+      name = `${node.name || node.opType}.${i}`;
     used.add(name);
     return name === node.name ? node : { ...node, name };
   });

@@ -66,7 +66,9 @@ async function openFile(path: string, options: OpenOptions): Promise<ModelSessio
       executionMode: 'sequential',
       graphOptimizationLevel: graphOptimization ? 'all' : 'disabled',
       logSeverityLevel: 4,
-      ...(!spinning && { extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } } }),
+      ...(!spinning && {
+        extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
+      }),
       ...(optimizedPath !== undefined && { optimizedModelFilePath: optimizedPath }),
       ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });

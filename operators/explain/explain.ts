@@ -14,7 +14,7 @@ import { type Int8Share, shareOf } from '../quantise/int8-share.js';
 import { copyRate } from './copy-rate.js';
 import { type Cpu, thisCpu } from './cpu.js';
 import type { Examined, Findings } from './examined.js';
-import { nodeWork, type NodeWork } from './node-work.js';
+import { type NodeWork, nodeWork } from './node-work.js';
 import { REASONS } from './reasons/index.js';
 import type { Reason } from './reasons/reason.js';
 
@@ -76,7 +76,8 @@ export async function explain(path: string, options: ExplainOptions = {}): Promi
   const infos = await Promise.all(paths.map(inputsOf));
   if (infos[1]) mustFit(path, infos[0] as readonly TensorInfo[], against as string, infos[1]);
   const inputs: (readonly (readonly NamedTensor[])[])[] = [];
-  for (const each of paths) inputs.push(options.inputs?.length ? options.inputs : [await acceptedInputsOf(each, options)]);
+  for (const each of paths)
+    inputs.push(options.inputs?.length ? options.inputs : [await acceptedInputsOf(each, options)]);
   const models = paths.map((each, i) => ({ path: each, inputs: inputs[i] ?? [] }));
 
   progress.start('measuring', paths.length + 2);

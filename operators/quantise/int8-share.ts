@@ -1,4 +1,10 @@
-import { type KernelTime, kernelTimes, type NodeTime, type ProfileOptions, profileModel } from '../../onnx/runtime/profile.js';
+import {
+  type KernelTime,
+  kernelTimes,
+  type NodeTime,
+  type ProfileOptions,
+  profileModel,
+} from '../../onnx/runtime/profile.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 
 /** How a node computes: on 8-bit integers, from or to them, or neither. */

@@ -39,7 +39,13 @@ test('explain --json prints one object with exactly the documented keys', async 
 });
 
 test('explain shows kernels, nodes and the verdict, and says that zeros are not faster', async () => {
-  const { code, stdout, stderr } = await tierbed('explain', product('pruned', 600), '--against', product('whole'), ...FEW);
+  const { code, stdout, stderr } = await tierbed(
+    'explain',
+    product('pruned', 600),
+    '--against',
+    product('whole'),
+    ...FEW,
+  );
   assert.equal(code, 0, stderr);
   assert.match(stdout, /pruned\.onnx: \S+ ms a run \(median of 3, 1 thread\)/);
   assert.match(stdout, /kernel .*original: nodes/);
@@ -67,7 +73,10 @@ test('explain says what is wrong, with an exit code for each kind', async () => 
   assert.match(symbol.stderr, /no input has a dimension T[\s\S]*N/);
   const other = await tierbed('explain', product('plain'), '--against', product('other', 0, 'z'), ...FEW);
   assert.equal(other.code, 3);
-  assert.match(other.stderr, /input "x" is float32 \[N, 32\] in .*plain\.onnx and is not there in .*other\.onnx[\s\S]*fix: /);
+  assert.match(
+    other.stderr,
+    /input "x" is float32 \[N, 32\] in .*plain\.onnx and is not there in .*other\.onnx[\s\S]*fix: /,
+  );
   writeFileSync(join(dir, 'bad.onnx'), 'not a model');
   assert.equal((await tierbed('explain', product('plain'), '--against', join(dir, 'bad.onnx'), ...FEW)).code, 3);
   assert.equal((await tierbed('explain', product('plain'), '--runs', '0')).code, 2);

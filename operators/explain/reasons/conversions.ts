@@ -45,7 +45,10 @@ export const conversions: FindReason = ({ variant }) => {
   const lost =
     unfused.size > 0
       ? ` ${countOf(unfused.size, 'pair')} did not fuse with the node between: ${formatMs(sumMs([...unfused]))} of ` +
-        `multiplying still in float (${[...unfused].slice(0, 3).map(({ name }) => name).join(', ')}${unfused.size > 3 ? '...' : ''}).`
+        `multiplying still in float (${[...unfused]
+          .slice(0, 3)
+          .map(({ name }) => name)
+          .join(', ')}${unfused.size > 3 ? '...' : ''}).`
       : '';
   return { reason: 'conversions', ms, says: `${parts.join('; ')}.${lost}`, nodes: named(left, note) };
 };

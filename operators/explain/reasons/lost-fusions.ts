@@ -14,7 +14,16 @@ interface Fusion {
 
 const NCHWC = 'com.microsoft.nchwc:Conv';
 const CONVOLUTIONS = new Set([NCHWC, 'com.microsoft:FusedConv', 'com.microsoft:NhwcFusedConv']);
-const ACTIVATIONS = ['Relu', 'Clip', 'LeakyRelu', 'Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish', 'com.microsoft:QuickGelu'];
+const ACTIVATIONS = [
+  'Relu',
+  'Clip',
+  'LeakyRelu',
+  'Sigmoid',
+  'Tanh',
+  'HardSigmoid',
+  'HardSwish',
+  'com.microsoft:QuickGelu',
+];
 
 const kernelIn = (...kernels: readonly string[]) => {
   const known = new Set(kernels);
@@ -65,8 +74,20 @@ const FUSIONS: readonly Fusion[] = [
   },
   {
     name: 'attention',
-    isOne: kernelIn('com.microsoft:Attention', 'com.microsoft:MultiHeadAttention', 'com.microsoft:QAttention', 'Attention'),
-    pieces: ['Softmax', 'Transpose', 'Reshape', 'MatMul', 'com.microsoft:FusedMatMul', 'com.microsoft:DynamicQuantizeMatMul'],
+    isOne: kernelIn(
+      'com.microsoft:Attention',
+      'com.microsoft:MultiHeadAttention',
+      'com.microsoft:QAttention',
+      'Attention',
+    ),
+    pieces: [
+      'Softmax',
+      'Transpose',
+      'Reshape',
+      'MatMul',
+      'com.microsoft:FusedMatMul',
+      'com.microsoft:DynamicQuantizeMatMul',
+    ],
   },
   {
     name: 'a product of matrices with its transposition or scale',

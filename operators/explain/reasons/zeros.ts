@@ -33,7 +33,8 @@ export function countZeros({ graph }: Model): { readonly zero: number; readonly 
   let [zero, all] = [0, 0];
   for (const initializer of graph.initializers) {
     const width = ZERO_BYTES[initializer.dataType];
-    if (width === undefined || initializer.dims.length < 2 || initializerElements(initializer) < LEAST_ELEMENTS) continue;
+    if (width === undefined || initializer.dims.length < 2 || initializerElements(initializer) < LEAST_ELEMENTS)
+      continue;
     zero += zerosOf(initializer, width);
     all += initializerElements(initializer);
   }

@@ -115,7 +115,10 @@ test('nodes without names, or with the same, are told apart', async (t) => {
   const nodes = built.graph.nodes.map((node, i) => ({ ...node, name: i % 2 ? 'same' : '' }));
   const path = await written(t, { ...built, graph: { ...built.graph, nodes } });
   const profile = await profileModel(path, { runs: 2, threads: 1 });
-  assert.equal(profile.nodes.length, (await profileModel(await written(t, built), { runs: 2, threads: 1 })).nodes.length);
+  assert.equal(
+    profile.nodes.length,
+    (await profileModel(await written(t, built), { runs: 2, threads: 1 })).nodes.length,
+  );
   assert.equal(new Set(profile.nodes.map(({ name }) => name)).size, profile.nodes.length);
   const names = (await readModel(path)).graph.nodes.map(({ name }) => name);
   assert.ok(names.includes('') && names.includes('same'), 'the file stays as it was');
@@ -123,7 +126,10 @@ test('nodes without names, or with the same, are told apart', async (t) => {
 
 test('what cannot be profiled is refused with what to do', async (t) => {
   const path = await written(t, convolutions());
-  await assert.rejects(profileModel(path, { dims: { W: 1 } }), { kind: 'usage', message: /no input has a dimension W/ });
+  await assert.rejects(profileModel(path, { dims: { W: 1 } }), {
+    kind: 'usage',
+    message: /no input has a dimension W/,
+  });
   const signal = AbortSignal.abort();
   await assert.rejects(profileModel(path, { signal }), { kind: 'cancelled' });
   const g = new GraphBuilder({ name: 'fixed' });

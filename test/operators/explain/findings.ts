@@ -1,5 +1,5 @@
-import type { Model } from '../../../onnx/model.js';
 import { GraphBuilder } from '../../../onnx/build.js';
+import type { Model } from '../../../onnx/model.js';
 import type { Examined, Findings } from '../../../operators/explain/examined.js';
 import type { NodeWork } from '../../../operators/explain/node-work.js';
 

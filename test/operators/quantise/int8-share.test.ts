@@ -30,10 +30,7 @@ test('the share is that of time, not of nodes', () => {
     node('Softmax', 1),
     node('Softmax', 2),
   ]);
-  assert.deepEqual(
-    [share.share, share.int8Ms, share.conversionMs, share.floatMs],
-    [0.6, 6, 1, 3],
-  );
+  assert.deepEqual([share.share, share.int8Ms, share.conversionMs, share.floatMs], [0.6, 6, 1, 3]);
   assert.deepEqual(share.byKernel, [
     { kernel: 'QLinearConv', nodes: 1, ms: 6, precision: 'int8' },
     { kernel: 'Softmax', nodes: 2, ms: 3, precision: 'float' },
