@@ -75,11 +75,14 @@ function unzip(archive: Uint8Array, path: string, filter: (file: UnzipFileInfo) 
   }
 }
 
+/** The least that the end of the central directory takes. */
+const END_BYTES = 22;
+
 /** CRC-32 of each file, from the central directory (APPNOTE.TXT 4.3.12), which fflate does not compare. */
 function checksumsOf(archive: Uint8Array): ReadonlyMap<string, number> {
   const bytes = Buffer.from(archive.buffer, archive.byteOffset, archive.byteLength);
   const checksums = new Map<string, number>();
-  const end = bytes.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
+  const end = bytes.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'), bytes.byteLength - END_BYTES);
   if (end < 0) return checksums;
   for (let at = bytes.readUInt32LE(end + 16); at + 46 <= end && bytes.readUInt32LE(at) === 0x02014b50; ) {
     const [nameBytes, extraBytes, commentBytes] = [28, 30, 32].map((offset) => bytes.readUInt16LE(at + offset)) as [number, number, number];
