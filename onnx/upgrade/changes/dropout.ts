@@ -1,0 +1,9 @@
+import { type Change, without } from '../change.js';
+
+/** Dropout 12: the attribute `ratio` became an input, which matters in training alone. The mask had other types before. */
+export const withoutRatio: Change = (node, context) => {
+  const [output = '', mask] = node.outputs;
+  if (mask && context.isUsed(mask))
+    context.refuse(node, `its mask ${mask} is used, which means another thing since 12`);
+  return [{ ...without(node, 'ratio'), outputs: [output] }];
+};
