@@ -23,6 +23,11 @@ const options =
   name === 'sptq'
     ? { ...settings, items: calibration.length, activations: 'uint8' }
     : { perChannel: settings.perChannel };
+// One line for the table, not a stack.
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exit(1);
+});
 const [made] = await operator(name).apply(
   { name: 'bench', stages: [await describeModel(job.model)], steps: [] },
   options,

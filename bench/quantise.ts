@@ -168,7 +168,7 @@ function worst(
     const [mine, theirs] = [row[key], row[other]];
     return typeof mine === 'number' && typeof theirs === 'number' ? [figure(mine, theirs)] : [];
   });
-  return Math.max(...found);
+  return found.length > 0 ? Math.max(...found) : Number.NaN;
 }
 
 function verdictOf(rows: readonly Row[]): Readonly<Record<string, Figure>> {

@@ -44,6 +44,8 @@ export interface Profile {
   readonly kernels: readonly KernelTime[];
   /** Sum of the nodes' times. */
   readonly nodesMs: number;
+  /** Median of what all nodes of a run took together: more than that sum when something disturbs now this node, now that. */
+  readonly busyMs: number;
   /** Median of whole runs, as the caller sees them, without profiling. */
   readonly runMs: number;
   /** The same with profiling on, which costs time. */
@@ -112,6 +114,7 @@ export async function profileModel(path: string, options: ProfileOptions = {}): 
       nodes,
       kernels: kernelTimes(nodes),
       nodesMs: total(nodes),
+      busyMs: median(measured.map((run) => run.nodes.reduce((sum, { ownUs }) => sum + ownUs, 0))) / 1000,
       runMs: median(times.plain.slice(warmUp)),
       profiledRunMs: median(times.profiled.slice(warmUp)),
       runs,

@@ -9,7 +9,7 @@ export const casts: FindReason = ({ variant }) => {
   return {
     reason: 'casts',
     ms,
-    says: `${countOf(found.length, 'node')} only cast between float16 and float32, as the runtime has no float16 kernels on this processor for what lies between: ${formatMs(ms)}. float16 makes the file smaller, not the run faster.`,
+    says: `Casts between float16 and float32 take ${countOf(found.length, 'node')} and ${formatMs(ms)}, as the runtime has no float16 kernels on this processor for what lies between. float16 makes the file smaller, not the run faster.`,
     nodes: named(found),
   };
 };

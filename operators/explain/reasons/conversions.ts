@@ -39,12 +39,12 @@ export const conversions: FindReason = ({ variant }) => {
   );
   const atEdges = left.filter(isAtEdge);
   const parts = [
-    `${countOf(left.length, 'node')} only quantise and dequantise: ${formatMs(ms)}`,
+    `Quantising and dequantising takes ${countOf(left.length, 'node')} of its own and ${formatMs(ms)}`,
     ...(atEdges.length > 0 ? [`${formatMs(sumMs(atEdges))} of it at the model's inputs and outputs`] : []),
   ];
   const lost =
     unfused.size > 0
-      ? ` ${countOf(unfused.size, 'pair')} did not fuse with the node between: ${formatMs(sumMs([...unfused]))} of ` +
+      ? ` Not fused with the pairs around them: ${countOf(unfused.size, 'node')}, ${formatMs(sumMs([...unfused]))} of ` +
         `multiplying still in float (${[...unfused]
           .slice(0, 3)
           .map(({ name }) => name)

@@ -9,7 +9,7 @@ export const floatLayers: FindReason = ({ variant }) => {
   return {
     reason: 'float-layers',
     ms,
-    says: `${countOf(layers.length, 'layer')} that multiply still do so in float: ${formatMs(ms)}, ${formatShare(ms / variant.profile.nodesMs)} of the nodes' time.`,
+    says: `Float still multiplies in ${countOf(layers.length, 'layer')}: ${formatMs(ms)}, ${formatShare(ms / variant.profile.nodesMs)} of the nodes' time.`,
     nodes: named(layers),
   };
 };

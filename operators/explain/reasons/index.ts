@@ -7,6 +7,7 @@ import { memoryBound } from './memory-bound.js';
 import { overhead } from './overhead.js';
 import type { FindReason } from './reason.js';
 import { slowerLayers } from './slower-layers.js';
+import { smallNodes } from './small-nodes.js';
 import { threads } from './threads.js';
 import { zeros } from './zeros.js';
 
@@ -20,6 +21,7 @@ export const REASONS: readonly FindReason[] = [
   zeros,
   instructions,
   memoryBound,
+  smallNodes,
   threads,
   overhead,
 ];

@@ -1,37 +1,31 @@
-import type { Examined } from '../examined.js';
+import { roofline } from '../roofline.js';
 import { countOf, type FindReason, formatMs, formatShare, named, sumMs } from './reason.js';
 
 /** Below this share of the nodes' time nobody needs to be told. */
 const LEAST_SHARE = 0.1;
-/** Nodes that are shorter tell nothing of the processor's best rate: the profile counts whole microseconds. */
-const LONG_ENOUGH_MS = 0.02;
+/** Of a node's time, what moving its bytes must explain at least. */
+const EXPLAINED = 0.25;
 
-/**
- * Layers that wait for memory, by the roofline model (Williams, Waterman and Patterson, CACM 2009): those whose
- * multiply-accumulates for each byte moved are fewer than the processor does in the time that a byte takes. Its best rate
- * is that of the fastest layer measured; that of bytes is a copy's.
- */
-export const memoryBound: FindReason = ({ variant, original, copiedPerMs }) => {
-  const bestRate = Math.max(...[variant, ...(original ? [original] : [])].map(fastest));
-  if (bestRate <= 0) return undefined;
-  const balance = bestRate / copiedPerMs;
-  const bound = variant.work.filter(({ macs, bytes }) => bytes > 0 && macs / bytes < balance);
+/** Nodes that wait for memory: moving their bytes takes longer than multiplying them, and much of the time they take. */
+export const memoryBound: FindReason = (findings) => {
+  const { work, profile } = findings.variant;
+  const roof = roofline(findings);
+  if (!roof) return undefined;
+  const bound = work.filter((node) => {
+    const memoryMs = roof.memoryMs(node);
+    return memoryMs > roof.computeMs(node) && memoryMs >= EXPLAINED * node.ms;
+  });
   const ms = sumMs(bound);
-  const share = ms / variant.profile.nodesMs;
+  const share = ms / profile.nodesMs;
   if (!(share >= LEAST_SHARE)) return undefined;
-  const multiplying = bound.filter(({ macs }) => macs > 0);
+  const moved = bound.reduce((total, node) => total + roof.memoryMs(node), 0);
   return {
     reason: 'memory-bound',
     ms,
     says:
-      `${countOf(bound.length, 'node')} (${formatMs(ms)}, ${formatShare(share)}) move bytes more than they multiply: fewer than ` +
-      `${balance.toFixed(1)} multiply-accumulates a byte, which this machine needs to be busy; ` +
-      `${formatMs(sumMs(multiplying))} of it in layers with weights. Faster arithmetic does not help them.`,
+      `Bytes, not products, decide ${countOf(bound.length, 'node')} (${formatMs(ms)}, ${formatShare(share)}): fewer than ` +
+      `${roof.balance.toFixed(1)} multiply-accumulates a byte, which this machine needs to be busy; a copy of their bytes ` +
+      `takes ${formatMs(moved)}. Faster arithmetic does not help them.`,
     nodes: named(bound, ({ macs, bytes }) => `${(macs / bytes).toFixed(1)} MACs a byte`),
   };
 };
-
-/** Multiply-accumulates a millisecond of the layer that does most. */
-function fastest({ work }: Examined): number {
-  return Math.max(0, ...work.filter(({ ms }) => ms >= LONG_ENOUGH_MS).map(({ macs, ms }) => macs / ms));
-}

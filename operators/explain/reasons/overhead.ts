@@ -6,9 +6,10 @@ const LOST_MS = 0.0005;
 
 /** Time that a run takes outside its nodes: the call, handing tensors in and out, going from node to node. */
 export const overhead: FindReason = ({ variant }) => {
-  const { nodes, nodesMs } = variant.profile;
-  const ms = variant.runMs - nodesMs - LOST_MS * nodes.length;
-  const share = ms / variant.runMs;
+  // Of the same minutes as the nodes' times: other runs were disturbed by other things.
+  const { nodes, busyMs, runMs } = variant.profile;
+  const ms = runMs - busyMs - LOST_MS * nodes.length;
+  const share = ms / runMs;
   if (!(share >= LEAST_SHARE)) return undefined;
   return {
     reason: 'overhead',

@@ -22,7 +22,7 @@ export const slowerLayers: FindReason = ({ variant, original }) => {
   return {
     reason: 'slower-layers',
     ms,
-    says: `${countOf(slower.length, 'layer')} take longer here than in the original, ${formatMs(ms)} in all (${formatMs(sumMs(slower.map(({ original: before }) => before)))} there); the most is lost in ${worst?.name} (${worst?.kernel}).`,
+    says: `In ${countOf(slower.length, 'layer')} the kernel is slower than the original's, by ${formatMs(ms)} in all (${formatMs(sumMs(slower.map(({ original: before }) => before)))} there); the most is lost in ${worst?.name} (${worst?.kernel}).`,
     nodes: named(
       slower.map((pair) => pair.variant),
       ({ name }) => notes.get(name),

@@ -21,7 +21,8 @@ export const threads: FindReason = ({ variant, original, threads }) => {
     ms: variant.runMs - variant.oneThreadMs / Math.max(1, other),
     says:
       `One thread takes ${formatMs(variant.oneThreadMs)}, ${threads} take ${formatMs(variant.runMs)}${beside}: ` +
-      `there is too little work in a node to share out (${formatMs(waited)} of a run is waiting for other threads).`,
+      `too little work in a node to share out, or processors that are busy with something else ` +
+      `(${formatMs(waited)} of a run is waiting for other threads).`,
     nodes: [],
   };
 };

@@ -25,7 +25,16 @@ export function examined(nodes: readonly NodeWork[], more: Partial<Examined> & {
   return {
     ...{ path: 'model.onnx', model: emptyModel(), work: nodes, runMs: nodesMs, oneThreadMs: undefined },
     profile: {
-      ...{ nodes, kernels: [], nodesMs, runMs: nodesMs, profiledRunMs: nodesMs, runs: 1, threads: 1 },
+      ...{
+        nodes,
+        kernels: [],
+        nodesMs,
+        runMs: more.runMs ?? nodesMs,
+        profiledRunMs: nodesMs,
+        busyMs: nodesMs,
+        runs: 1,
+        threads: 1,
+      },
       optimized,
     },
     ...rest,

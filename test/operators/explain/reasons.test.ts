@@ -12,6 +12,7 @@ import { lostFusions } from '../../../operators/explain/reasons/lost-fusions.js'
 import { memoryBound } from '../../../operators/explain/reasons/memory-bound.js';
 import { overhead } from '../../../operators/explain/reasons/overhead.js';
 import { slowerLayers } from '../../../operators/explain/reasons/slower-layers.js';
+import { smallNodes } from '../../../operators/explain/reasons/small-nodes.js';
 import { threads } from '../../../operators/explain/reasons/threads.js';
 import { countZeros, zeros } from '../../../operators/explain/reasons/zeros.js';
 import { emptyModel, examined, findings, work } from './findings.js';
@@ -39,7 +40,7 @@ test('conversions: what is left of them, what they feed, and what they did not f
   ];
   const reason = conversions(findings(examined(nodes, { optimized })));
   assert.equal(reason?.ms, 0.75);
-  assert.match(reason.says, /1 pair did not fuse .*3\.00 ms .*\(y\)/);
+  assert.match(reason.says, /Not fused .*1 node, 3\.00 ms .*\(y\)/);
   assert.match(reason.says, /0\.500 ms of it at the model's inputs and outputs/);
   assert.deepEqual(
     reason.nodes.map(({ name, note }) => [name, note]),
@@ -55,7 +56,7 @@ test('float layers: those of a quantised model alone', () => {
   const float = work('a', 'Conv', 2, { macs: 10 });
   const reason = floatLayers(findings(examined([float, work('b', 'QLinearConv', 2, { ...INT8, macs: 10 })])));
   assert.equal(reason?.ms, 2);
-  assert.match(reason.says, /1 layer .* 50 % of/);
+  assert.match(reason.says, /1 layer: .* 50 % of/);
   assert.equal(floatLayers(findings(examined([float]))), undefined);
 });
 
@@ -127,14 +128,28 @@ test('memory-bound: layers below the balance of the best rate and of bytes', () 
   // 1e9 MACs a ms at best, 1e6 bytes a ms: 1000 MACs a byte keep it busy.
   const variant = examined([
     work('dense', 'Conv', 1, { macs: 1e9, bytes: 1e5 }),
-    work('depthwise', 'Conv', 0.5, { macs: 1e6, bytes: 1e5 }),
-    work('add', 'Add', 0.5, { bytes: 1e5 }),
+    work('depthwise', 'Conv', 0.5, { macs: 1e6, bytes: 4e5 }),
+    work('slow', 'Conv', 0.5, { macs: 1e6, bytes: 1e4 }),
+    work('add', 'Add', 0.5, { bytes: 4e5 }),
   ]);
   const reason = memoryBound(findings(variant));
   assert.equal(reason?.ms, 1);
   assert.deepEqual(reason.nodes.map(({ name }) => name).sort(), ['add', 'depthwise']);
-  assert.match(reason.says, /0\.500 ms of it in layers with weights/);
+  assert.match(reason.says, /fewer than 1000\.0 .* a byte.*a copy of their bytes takes 0\.800 ms/);
   assert.equal(memoryBound(findings(examined([work('dense', 'Conv', 1, { macs: 1e9, bytes: 1e5 })]))), undefined);
+});
+
+test('small nodes: those whose work explains next to nothing of their time', () => {
+  const dense = work('dense', 'Conv', 0.1, { macs: 1e8, bytes: 1e4 });
+  const shape = work('shape', 'Shape', 0.02, { bytes: 8 });
+  const busy = work('add', 'Add', 0.02, { bytes: 1e4 });
+  const reason = smallNodes(findings(examined([dense, shape, busy, { ...shape, name: 'other' }])));
+  assert.equal(reason?.ms, 0.04);
+  assert.deepEqual(
+    reason.nodes.map(({ name }) => name),
+    ['shape', 'other'],
+  );
+  assert.equal(smallNodes(findings(examined([dense, work('slow', 'Shape', 1, { bytes: 8 })]))), undefined);
 });
 
 test('threads: where they gain less than in the original', () => {
