@@ -43,7 +43,7 @@ export function summaryTable(summary: Summary): string {
       String(s.failed),
       ...[s.latencyMs.p50, s.latencyMs.p90, s.latencyMs.p99].map(formatMs),
       ...Object.values(GROUPS).map((parts) => formatMs(meanOf(s, parts))),
-      formatShare(s.accuracy.value),
+      formatAccuracy(s.accuracy, metrics.length > 1),
     ]);
   }
   const star = summary.validity.valid ? '* the fastest in the median. ' : 'INVALID: not to be used. ';
@@ -59,6 +59,7 @@ export function summaryWords(summary: Summary): string[] {
   if (cold && valid) words.push(loadInWords(cold));
   words.push(...summary.faults.map(faultInWords));
   const { planned, recorded, failed, underFault } = summary.samples;
+  words.push(...unreadableInWords(summary));
   if (underFault > 0) {
     words.push(`${underFault} of ${recorded} samples ran while a fault was in force; the table is of the others.`);
   }
@@ -73,6 +74,17 @@ function invalidInWords({ validity }: Summary): string[] {
     'INVALID: the figures of this study cannot be trusted, and no strategy can be named the fastest by them.',
     ...validity.reasons.flatMap(({ code, message, fix }) => [`  INVALID (${code}): ${message}.`, `    ${fix}`]),
   ];
+}
+
+/** One sentence a workload: how many, and the first by name. */
+function unreadableInWords({ unreadable }: Summary): string[] {
+  return [...new Set(unreadable.map(({ workload }) => workload))].map((name) => {
+    const mine = unreadable.filter(({ workload }) => workload === name);
+    const [first] = mine as [(typeof mine)[number]];
+    const many = mine.length > 1 ? `${mine.length} items of ${name} cannot be read` : `One item of ${name} cannot be read`;
+    const others = mine.length > 1 ? '; summary.json names the others' : '';
+    return `${many} and ${mine.length > 1 ? 'are' : 'is'} in no figure: ${first.item} (${first.reason})${others}.`;
+  });
 }
 
 function faultInWords(fault: FaultSummary): string {
@@ -146,6 +158,13 @@ export function formatMs(ms: number | null): string {
   if (ms === null || Number.isNaN(ms)) return '-';
   if (Math.abs(ms) >= 100) return ms.toFixed(0);
   return ms.toFixed(Math.abs(ms) >= 10 ? 1 : 2);
+}
+
+/** A share as a percentage, another number with four significant digits; with its name where not all have the same. */
+function formatAccuracy({ metric, value, unit }: StrategySummary['accuracy'], named: boolean): string {
+  if (value === null) return '-';
+  const text = unit === 'fraction' ? formatShare(value) : String(Number(value.toPrecision(4)));
+  return named ? `${text} ${metric}` : text;
 }
 
 function formatShare(share: number | null): string {

@@ -4,6 +4,7 @@ import type { SampleRow } from '../../../analysis/columns.js';
 import type { StrategyIdentity, Summary } from '../../../analysis/summary.js';
 import { TierbedError } from '../../../base/errors.js';
 import { type Progress, silent } from '../../../base/progress.js';
+import { metricOf } from '../../../workloads/metrics/index.js';
 import { StudyEvents } from '../events/study-events.js';
 import { drawPlan } from '../plan/plan.js';
 import { type PlanFile, planFile } from '../plan/plan-file.js';
@@ -13,6 +14,7 @@ import { addEnvironment, addToEnvironment, interruptionsKeeper } from '../result
 import { countRecorded } from '../results/recorded.js';
 import { Recorder } from '../results/recorder.js';
 import { ResultsFolder } from '../results/results-folder.js';
+import type { Judge } from '../results/row.js';
 import type { Runtime } from '../runtimes/runtime.js';
 import { studyAsYaml } from '../study/as-yaml.js';
 import { chainOf } from '../study/placements.js';
@@ -139,6 +141,7 @@ async function measure(
         total: plan.samples,
         items: study.workloads.map(({ items }) => items),
         payload: study.file.study.payload,
+        judgeOf: judgesOf(study),
         faultyPaceMs: Math.min(FAULTY_PACE_MS, study.file.study.onHopFailure.hopDeadlineMs),
         record: async (row) => {
           await recorder.record(row);
@@ -159,6 +162,12 @@ async function measure(
   } finally {
     await recorder.close();
   }
+}
+
+/** The metric's word on each workload's predictions. */
+function judgesOf({ workloads }: ResolvedStudy): (workload: string) => Judge {
+  const judges = new Map(workloads.map(({ workload }) => [workload.name, metricOf(workload).correct]));
+  return (workload) => judges.get(workload) as Judge;
 }
 
 function firstItem({ workloads }: ResolvedStudy, strategy: StrategyIdentity): ChosenItem {
