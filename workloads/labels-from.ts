@@ -39,7 +39,10 @@ export async function labelsFrom(
       // Runs of a model do not give way by themselves.
       await new Promise((resolve) => setImmediate(resolve));
       stopIf(signal);
-      const inputs = await item.read().then(preprocess, () => undefined).catch(() => undefined);
+      const inputs = await item
+        .read()
+        .then(preprocess, () => undefined)
+        .catch(() => undefined);
       labels.push(inputs ? await source.label(inputs).catch((error) => relayed(item.id, error)) : '');
       progress.update(labels.length);
     }

@@ -129,9 +129,7 @@ function schemaOf(beside: Readonly<Record<string, object>>, required: readonly s
 export const workloadSchema: object = schemaOf({}, ['model', 'data', 'preprocess', 'postprocess', 'metric']);
 
 /** A workload in a file of its own: it may have a name, and leave the model to whoever uses it. */
-export const workloadFileSchema: object = schemaOf({ name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]*$' } }, [
-  'data',
-  'preprocess',
-  'postprocess',
-  'metric',
-]);
+export const workloadFileSchema: object = schemaOf(
+  { name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]*$' } },
+  ['data', 'preprocess', 'postprocess', 'metric'],
+);

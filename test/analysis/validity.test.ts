@@ -22,7 +22,7 @@ async function summaryOf(
   const leastMs = ({ hop }: { hop: string }): number => (hop === 'hop1Up' ? leastUpMs : 0);
   const options = { planned, leastMs, linksAfterwards: links };
   const ofRows = await summarise(stream(rows), [STRATEGY], () => metric('top1'), options, faults);
-  return { study: 'x', startedAt: '', finishedAt: '', ...ofRows };
+  return { study: 'x', startedAt: '', finishedAt: '', unreadable: [], ...ofRows };
 }
 
 /** A row whose request takes `upMs` on its way, and whose parts add up. */

@@ -239,7 +239,7 @@ test('--detach leaves the study to itself; wrong studies end with what is wrong'
   rmSync(join(work, 'missing', 'labels.csv'));
   const ended = await run('run', missing, '--api', server.url);
   assert.deepEqual(
-    [ended.code, /tiny\.yaml:\d+: workloads\.tiny: .*labels\.csv does not exist/.test(ended.stderr)],
+    [ended.code, /tiny\.yaml:\d+: workloads\.tiny\.data: .*labels\.csv does not exist/.test(ended.stderr)],
     [4, true],
     ended.stderr,
   );

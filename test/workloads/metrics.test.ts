@@ -7,7 +7,11 @@ import type { PostprocessSpec } from '../../workloads/types.js';
 
 type Answer = readonly [prediction: string, label: string];
 
-function valueOf(name: string, answers: readonly Answer[], options: Readonly<Record<string, unknown>> = {}): number | null {
+function scoreOf(
+  name: string,
+  answers: readonly Answer[],
+  options: Readonly<Record<string, unknown>> = {},
+): number | null {
   const tally = metric(name, options).accumulate();
   for (const [prediction, label] of answers) tally.add(prediction, label);
   assert.equal(tally.n, answers.length);
@@ -28,8 +32,8 @@ describe('top1 and accuracy', () => {
       ['["cat","dog"]', 'dog'],
     ];
     for (const name of ['top1', 'accuracy']) {
-      assert.equal(valueOf(name, []), null);
-      assert.equal(valueOf(name, answers), 0.5);
+      assert.equal(scoreOf(name, []), null);
+      assert.equal(scoreOf(name, answers), 0.5);
     }
   });
 });
@@ -38,7 +42,7 @@ describe('top5', () => {
   it('is right with the label among the five likeliest', () => {
     const six = JSON.stringify(['a', 'b', 'c', 'd', 'e', 'f']);
     assert.equal(
-      valueOf('top5', [
+      scoreOf('top5', [
         [six, 'a'],
         [six, 'e'],
         [six, 'f'],
@@ -56,34 +60,34 @@ describe('f1', () => {
   const answers: Answer[] = [...'0001122223'].map((label, i) => ['0011022024'[i] as string, label]);
 
   it('is the mean over the classes of labels and predictions', () => {
-    near(valueOf('f1', answers), 27 / 70);
+    near(scoreOf('f1', answers), 27 / 70);
   });
 
   it('is that of one class where that is asked for', () => {
-    near(valueOf('f1', answers, { positive: '2' }), 6 / 7);
-    near(valueOf('f1', answers, { positive: 0 }), 4 / 7);
-    assert.equal(valueOf('f1', answers, { positive: '9' }), 0);
-    assert.equal(valueOf('f1', []), null);
+    near(scoreOf('f1', answers, { positive: '2' }), 6 / 7);
+    near(scoreOf('f1', answers, { positive: 0 }), 4 / 7);
+    assert.equal(scoreOf('f1', answers, { positive: '9' }), 0);
+    assert.equal(scoreOf('f1', []), null);
   });
 });
 
 describe('mse', () => {
   it('is the mean of the mean squared differences, and calls nothing right or wrong', () => {
     assert.equal(
-      valueOf('mse', [
+      scoreOf('mse', [
         ['1 2', '1 4'],
         ['0 0', '1 1'],
       ]),
       1.5,
     );
-    assert.equal(valueOf('mse', [['0.5', '0']]), 0.25);
-    assert.equal(valueOf('mse', []), null);
+    assert.equal(scoreOf('mse', [['0.5', '0']]), 0.25);
+    assert.equal(scoreOf('mse', []), null);
     assert.equal(metric('mse').correct('1', '1'), null);
   });
 
   it('refuses what cannot be compared', () => {
-    assert.throws(() => valueOf('mse', [['1 2', '1']]), /2 numbers predicted, and the label has 1/);
-    assert.throws(() => valueOf('mse', [['cat', '1']]), /prediction 'cat' is not numbers/);
+    assert.throws(() => scoreOf('mse', [['1 2', '1']]), /2 numbers predicted, and the label has 1/);
+    assert.throws(() => scoreOf('mse', [['cat', '1']]), /prediction 'cat' is not numbers/);
     assert.throws(() => metric('mse').correct('1', 'cat'), /label 'cat' is not numbers/);
     assert.equal(metric('mse').correct('1', ''), null);
   });
@@ -91,14 +95,17 @@ describe('mse', () => {
 
 describe('none', () => {
   it('counts and judges nothing', () => {
-    assert.equal(valueOf('none', [['a', 'a']]), null);
+    assert.equal(scoreOf('none', [['a', 'a']]), null);
     assert.equal(metric('none').correct('a', 'a'), null);
   });
 });
 
 describe('metrics', () => {
-  it('are known by name, and taken with a workload\'s options', () => {
-    assert.throws(() => metric('bleu'), (error) => error instanceof TierbedError && /top1, top5/.test(String(error.fix)));
+  it("are known by name, and taken with a workload's options", () => {
+    assert.throws(
+      () => metric('bleu'),
+      (error) => error instanceof TierbedError && /top1, top5/.test(String(error.fix)),
+    );
     assert.match(metricOf({ metric: 'f1', metricOptions: { positive: 'cat' } }).title, /cat/);
     assert.equal(new Set(METRICS.map(({ name }) => name)).size, METRICS.length);
     for (const kind of METRICS) assert.equal(kind.with({}).name, kind.name);
@@ -137,7 +144,14 @@ describe('a metric that does not fit', () => {
   });
 
   it('says where, why and what to do', () => {
-    const wrong: readonly [name: string, PostprocessSpec, labels: string[], at: string, text: RegExp, options?: object][] = [
+    const wrong: readonly [
+      name: string,
+      PostprocessSpec,
+      labels: string[],
+      at: string,
+      text: RegExp,
+      options?: object,
+    ][] = [
       ['top1', digest, ['0'], 'metric', /compares classes, and the postprocessing 'digest' gives none/],
       ['top1', argmax, ['', ''], 'metric', /needs labels, and the data has none/],
       ['top1', argmax, ['0', '', ''], 'data', /2 of 3 items have no label.*first is 'item 1'/],

@@ -72,7 +72,10 @@ describe('the loader npy', () => {
     ]);
     const [whole] = await load({ ...NPY, dtype: 'int64' }, dir);
     assert.deepEqual(await inputsOf(whole), [['x', 'int64', [1, 3, 2, 2], Array.from({ length: 12 }, (_, i) => i)]]);
-    await assert.rejects(load({ ...NPY, shape: [5] }, dir), is('invalid', /items of \[3, 2, 2\], which cannot be \[5\]/));
+    await assert.rejects(
+      load({ ...NPY, shape: [5] }, dir),
+      is('invalid', /items of \[3, 2, 2\], which cannot be \[5\]/),
+    );
   });
 
   it('takes labels from an array or from a CSV file', async (t) => {
@@ -169,7 +172,11 @@ describe('the loader npy', () => {
   });
 });
 
-const NPZ = { loader: 'npz', path: 'x.npz', inputs: { image: 'x', mask: { array: 'mask', dtype: 'float32' } } } as const;
+const NPZ = {
+  loader: 'npz',
+  path: 'x.npz',
+  inputs: { image: 'x', mask: { array: 'mask', dtype: 'float32' } },
+} as const;
 
 describe('the loader npz', () => {
   it('gives the arrays that are named, packed or not', async (t) => {

@@ -82,7 +82,10 @@ describe('argmax', () => {
     );
     const strings = { dtype: 'string', shape: [1], data: [Buffer.from('x')] } as const;
     assert.throws(() => postprocess(spec, [{ name: 'logits', tensor: strings }]), invalid(/strings/));
-    assert.throws(() => postprocess({ kind: 'guess' } as unknown as PostprocessSpec, []), invalid(/argmax, digest, numbers/));
+    assert.throws(
+      () => postprocess({ kind: 'guess' } as unknown as PostprocessSpec, []),
+      invalid(/argmax, digest, numbers/),
+    );
   });
 });
 
@@ -124,7 +127,10 @@ describe('numbers', () => {
     assert.throws(() => of(floats(Number.POSITIVE_INFINITY)), invalid(/Infinity at element 0/));
     assert.throws(() => of(float32Tensor([1, 0], new Float32Array(0))), invalid(/has 0 elements/));
     assert.throws(() => of(float32Tensor([4097], new Float32Array(4097))), invalid(/4097 elements.*4096/));
-    assert.throws(() => postprocess({ kind: 'numbers', output: 'y' }, [{ name: 'z', tensor: floats(1) }]), invalid(/no output 'y'.*z/s));
+    assert.throws(
+      () => postprocess({ kind: 'numbers', output: 'y' }, [{ name: 'z', tensor: floats(1) }]),
+      invalid(/no output 'y'.*z/s),
+    );
     for (const text of ['', 'a', '1 b', '1,2', 'Infinity']) assert.equal(parseNumbers(text), undefined, text);
   });
 });

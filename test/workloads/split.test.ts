@@ -7,7 +7,11 @@ import { refuseOverlap } from '../../workloads/parts/overlap.js';
 import { type Parts, type SplitSpec, split } from '../../workloads/parts/split.js';
 import type { WorkloadItem } from '../../workloads/types.js';
 
-const item = (id: string, label = '', bytes = id): WorkloadItem => ({ id, label, read: async () => Buffer.from(bytes) });
+const item = (id: string, label = '', bytes = id): WorkloadItem => ({
+  id,
+  label,
+  read: async () => Buffer.from(bytes),
+});
 const ids = ({ calibration, tuning, evaluation }: Parts) =>
   [calibration, tuning, evaluation].map((part) => part.map(({ id }) => id));
 
@@ -37,7 +41,10 @@ describe('a split', () => {
       assert.equal(new Set(all).size, all.length, JSON.stringify(spec));
       for (const part of ids(parts)) {
         const numbers = part.map((id) => Number(id.slice(1)));
-        assert.deepEqual(numbers, numbers.toSorted((a, b) => a - b));
+        assert.deepEqual(
+          numbers,
+          numbers.toSorted((a, b) => a - b),
+        );
       }
       assert.deepEqual(ids(split(items, spec)), ids(parts));
     }
@@ -72,14 +79,20 @@ describe('a split', () => {
   });
 
   it('takes every item with the same chance', () => {
-    const items = Array.from({ length: 20 }, (_, i) => item(`${i}`, i % 7 === 0 ? 'a' : 'b'));
-    const counts = new Map<string, number>();
+    // Without labels, with labels that no two items share, and with two labels in shares that come out even.
+    const labellings: ((i: number) => string)[] = [() => '', String, (i) => (i % 5 === 0 ? 'a' : 'b')];
     const rounds = 2000;
-    for (let seed = 0; seed < rounds; seed++) {
-      for (const { id } of split(items, { calibration: 5, seed }).calibration) counts.set(id, (counts.get(id) ?? 0) + 1);
+    for (const label of labellings) {
+      const items = Array.from({ length: 20 }, (_, i) => item(`${i}`, label(i)));
+      const counts = new Map<string, number>();
+      for (let seed = 0; seed < rounds; seed++) {
+        const { calibration } = split(items, { calibration: 5, seed });
+        for (const { id } of calibration) counts.set(id, (counts.get(id) ?? 0) + 1);
+      }
+      // Binomial with p = 1/4: five standard deviations are 97.
+      for (const { id } of items)
+        assert.ok(Math.abs((counts.get(id) ?? 0) - rounds / 4) < 97, `${id} ${counts.get(id)}`);
     }
-    // Binomial with p = 1/4: five standard deviations are 97.
-    for (const { id } of items) assert.ok(Math.abs((counts.get(id) ?? 0) - rounds / 4) < 97, `${id}: ${counts.get(id)}`);
   });
 
   it('says when there is not enough, or nothing to stratify by', () => {
@@ -103,7 +116,11 @@ describe('a split', () => {
 
 describe('parts with data of their own', () => {
   it('have no item in common', async () => {
-    const parts = { evaluation: [item('a'), item('b')], calibration: [item('c'), item('c2', '', 'c')], tuning: [item('d')] };
+    const parts = {
+      evaluation: [item('a'), item('b')],
+      calibration: [item('c'), item('c2', '', 'c')],
+      tuning: [item('d')],
+    };
     await refuseOverlap(parts, silent);
     const refused = (at: string, text: RegExp) => (error: unknown) =>
       error instanceof KeyedError && error.path.join('.') === at && text.test(error.message);

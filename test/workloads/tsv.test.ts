@@ -25,9 +25,7 @@ interface Case {
 }
 
 /** Tokenizers made by Hugging Face's `tokenizers` for Python, and what it makes of some texts with them. */
-const REFERENCE = JSON.parse(
-  readFileSync(join(packageRoot, 'test', 'workloads', 'tokenizer-files.json'), 'utf8'),
-) as {
+const REFERENCE = JSON.parse(readFileSync(join(packageRoot, 'test', 'workloads', 'tokenizer-files.json'), 'utf8')) as {
   vocab: readonly string[];
   wordpieceJson: object;
   bpeJson: object;
@@ -100,9 +98,9 @@ describe('tokenizers', () => {
   });
 });
 
-const SPEC = {
+const SPEC: TsvSpec = {
   ...{ loader: 'tsv', path: 'x.tsv', textColumn: 'text', labelColumn: 'label', tokenizer: 'vocab.txt', length: 8 },
-} as const;
+};
 
 const load = (dir: string, over: Partial<TsvSpec> = {}, inputs?: readonly ModelInput[]) =>
   loadItems(
@@ -149,10 +147,8 @@ describe('the loader tsv', () => {
     const [ids, , types] = await inputsOf(items[0]);
     assert.deepEqual(ids, ['input_ids', 'int64', [1, 8], '2 5 7 3 6 8 3 0']);
     assert.deepEqual(types, ['token_type_ids', 'int64', [1, 8], '0 0 0 0 1 1 1 0']);
-    const { labelColumn: _, ...unlabelled } = columns;
-    const spec = { ...SPEC, ...unlabelled } as Partial<TsvSpec>;
-    delete (spec as { labelColumn?: unknown }).labelColumn;
-    const [bare] = await loadItems(spec as TsvSpec, { resolvePath: (path) => join(dir, path) });
+    const bareSpec = { loader: 'tsv', path: 'x.tsv', heading: false, textColumn: 1, length: 8 } as const;
+    const [bare] = await loadItems({ ...bareSpec, tokenizer: 'vocab.txt' }, { resolvePath: (path) => join(dir, path) });
     assert.equal(bare?.label, '');
   });
 
@@ -163,13 +159,19 @@ describe('the loader tsv', () => {
     const [item] = await load(dir, {}, [ids]);
     assert.deepEqual(await inputsOf(item), [['input_ids', 'int32', [1, 8], '2 6 7 3 0 0 0 0']]);
     const named = { inputs: { ids: 'words', mask: 'real' } };
-    const [other] = await load(dir, named, [{ name: 'real', dtype: 'int64' }, { name: 'words', dtype: 'int64' }]);
+    const [other] = await load(dir, named, [
+      { name: 'real', dtype: 'int64' },
+      { name: 'words', dtype: 'int64' },
+    ]);
     assert.deepEqual(
       (await inputsOf(other)).map((input) => (input as string[])[0]),
       ['words', 'real'],
     );
     await assert.rejects(load(dir, named, [ids]), is('invalid', /no input 'words'.*input_ids/));
-    await assert.rejects(load(dir, {}, [ids, { name: 'position_ids', dtype: 'int64' }]), is('invalid', /takes position_ids/));
+    await assert.rejects(
+      load(dir, {}, [ids, { name: 'position_ids', dtype: 'int64' }]),
+      is('invalid', /takes position_ids/),
+    );
     await assert.rejects(load(dir, {}, [{ name: 'input_ids', dtype: 'float32' }]), is('invalid', /is float32/));
   });
 

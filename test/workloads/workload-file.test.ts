@@ -96,28 +96,39 @@ describe('a workload file', () => {
     const workload = await loadWorkloadFile(without, { model: other });
     assert.deepEqual([workload.modelPath, workload.name], [other, 'other']);
     assert.equal((await loadWorkloadFile(await write(dir, GOOD), { model: other })).modelPath, other);
-    assert.match(await refusal(dir, 'model: net.onnx\n', ''), /^invalid w\.yaml:1: model: .*names no model.*model: FILE/);
+    assert.match(
+      await refusal(dir, 'model: net.onnx\n', ''),
+      /^invalid w\.yaml:1: model: .*names no model.*model: FILE/,
+    );
   });
 
   it('is refused with file, line, key and what to do', async (t) => {
     const dir = await folder(t);
     const wrong: [string | RegExp, string, RegExp][] = [
-      ['metric: top1', 'metrics: top1', /^invalid w\.yaml:14: metrics: unknown key.*Did you mean 'metric'/],
-      ['metric: top1', 'metric: bleu', /^invalid w\.yaml:14: metric: "bleu" is not allowed; allowed: top1, top5/],
-      ['metric: top1', 'metric: top5', /^invalid w\.yaml:14: metric: 'top5' needs the five likeliest.*`top: 5`/],
-      ['metric: top1', 'metric: { f1: { positive: 7 } }', /^invalid w\.yaml:14: metric\.f1\.positive: no item .* 0, 1/],
-      ['metric: top1', 'metric: mse', /^invalid w\.yaml:14: metric: 'mse' compares numbers.*kind: numbers/],
-      ['kind: argmax, output: y', 'kind: digest', /^invalid w\.yaml:14: metric: 'top1' compares classes/],
-      ['output: y', 'output: y, classes: [a, b]', /^invalid w\.yaml:13: postprocess\.classes: no label is among/],
-      [/ {2}labels.*\n/, '', /^invalid w\.yaml:13: metric: 'top1' needs labels, and the data has none/],
-      ['calibration: 4', 'calibration: 40', /^invalid w\.yaml:10: split: 40 \+ 2 items are asked for, and the data has 12/],
+      ['metric: top1', 'metrics: top1', /^invalid w\.yaml:13: metrics: unknown key.*Did you mean 'metric'/],
+      ['metric: top1', 'metric: bleu', /^invalid w\.yaml:13: metric: "bleu" is not allowed; allowed: top1, top5/],
+      ['metric: top1', 'metric: top5', /^invalid w\.yaml:13: metric: 'top5' needs the five likeliest.*`top: 5`/],
+      ['metric: top1', 'metric: { f1: { positive: 7 } }', /^invalid w\.yaml:13: metric\.f1\.positive: no item .* 0, 1/],
+      ['metric: top1', 'metric: mse', /^invalid w\.yaml:13: metric: 'mse' compares numbers.*kind: numbers/],
+      ['kind: argmax, output: y', 'kind: digest', /^invalid w\.yaml:13: metric: 'top1' compares classes/],
+      ['output: y', 'output: y, classes: [a, b]', /^invalid w\.yaml:12: postprocess\.classes: no label is among/],
+      [/ {2}labels.*\n/, '', /^invalid w\.yaml:12: metric: 'top1' needs labels, and the data has none/],
+      [
+        'calibration: 4',
+        'calibration: 40',
+        /^invalid w\.yaml:10: split: 40 \+ 2 items are asked for, and the data has 12/,
+      ],
       ['seed: 5', 'sead: 5', /^invalid w\.yaml:10: split\.sead: unknown key/],
       ['data/x.bin', 'data/y.bin', /^missing w\.yaml:3: data: .*y\.bin does not exist/],
       ['net.onnx', 'none.onnx', /^missing w\.yaml:2: model: .*none\.onnx does not exist/],
       ['shape: [1, 2]', 'shape: [1, 7]', /^invalid w\.yaml:3: data: .*no multiple of a record/],
-      ['metric: top1', 'metric: top1\nparts: { tuning: { loader: cifar, path: x } }', /^invalid w\.yaml:15: parts: either/],
+      [
+        'metric: top1',
+        'metric: top1\nparts: { tuning: { loader: cifar, path: x } }',
+        /^invalid w\.yaml:14: parts: either/,
+      ],
       ['metric: top1', 'metric: [', /^invalid w\.yaml:1\d: /],
-      ['metric: top1', 'metric: { agreement: { with: none.onnx } }', /^missing w\.yaml:14: metric: .*none\.onnx/],
+      ['metric: top1', 'metric: { agreement: { with: none.onnx } }', /^missing w\.yaml:13: metric: .*none\.onnx/],
     ];
     for (const [from, to, text] of wrong) assert.match(await refusal(dir, from, to), text, to);
     await assert.rejects(loadWorkloadFile(join(dir, 'none.yaml')), { kind: 'missing' });
@@ -135,7 +146,8 @@ describe('a workload file', () => {
     assert.deepEqual([workload.calibration.length, workload.tuning.length, workload.items.length], [2, 0, 12]);
     await assert.rejects(
       loadWorkloadFile(await write(dir, with_('data/x.bin'))),
-      (error) => error instanceof TierbedError && /w\.yaml:10: parts\.calibration: 12 of its 12 items/.test(error.message),
+      (error) =>
+        error instanceof TierbedError && /w\.yaml:10: parts\.calibration: 12 of its 12 items/.test(error.message),
     );
   });
 });
@@ -155,7 +167,10 @@ describe('labels that the data does not have', () => {
       [0, 1],
       [0, 1],
     ]);
-    const text = GOOD.replace('metric: top1', 'metric: { agreement: { with: other.onnx } }').replace(/ {2}labels.*\n/, '');
+    const text = GOOD.replace('metric: top1', 'metric: { agreement: { with: other.onnx } }').replace(
+      / {2}labels.*\n/,
+      '',
+    );
     const path = await write(dir, text);
     const first = counting();
     const workload = await loadWorkloadFile(path, { progress: first });
@@ -189,7 +204,7 @@ describe('labels that the data does not have', () => {
     g.output(g.node('Relu', [z], {}, 'y'), 'float32', [1, 2]);
     await writeModel(g.build(), join(dir, 'other.onnx'));
     const text = await refusal(dir, 'metric: top1', 'metric: { agreement: { with: other.onnx } }');
-    assert.match(text, /w\.yaml:14: metric: item '\d+': .*takes 'z', which the items do not have.*: x\./);
+    assert.match(text, /w\.yaml:13: metric: item '\d+': .*takes 'z', which the items do not have.*: x\./);
   });
 
   it('are an input of the model, for an autoencoder', async (t) => {

@@ -17,7 +17,9 @@ const model: ModelWorkloadSpec = {
 };
 
 describe('the schema of a workload', () => {
-  const validate = new Ajv({ allErrors: true, strict: true, strictRequired: false, allowUnionTypes: true }).compile(workloadSchema);
+  const validate = new Ajv({ allErrors: true, strict: true, strictRequired: false, allowUnionTypes: true }).compile(
+    workloadSchema,
+  );
   const errors = (spec: unknown): string[] => {
     validate(spec);
     return (validate.errors ?? [])
@@ -39,7 +41,10 @@ describe('the schema of a workload', () => {
         preprocess: { kind: 'tensors' },
       },
       { ...model, data: { loader: 'tensor-file', path, stored: 'int8', input: 'x', shape: [1, 4], offset: 83 } },
-      { ...model, data: { loader: 'npy', path, input: 'x', shape: [1, 4], dtype: 'float32', scale: 2, labels: 'l.npy' } },
+      {
+        ...model,
+        data: { loader: 'npy', path, input: 'x', shape: [1, 4], dtype: 'float32', scale: 2, labels: 'l.npy' },
+      },
       { ...model, data: { loader: 'npz', path, inputs: { x: 'a', y: { array: 'b', offset: 1 } }, labelArray: 'l' } },
       { ...model, data: { loader: 'tsv', path, textColumn: 'text', labelColumn: 1, tokenizer: 't.json', length: 8 } },
       {

@@ -42,12 +42,20 @@ export function arrayItems(header: NpyHeader, spec: ArraySpec, what: string): Ar
   }
   const { shape = [1, ...rest], dtype, offset, scale } = spec;
   if (elementCount(shape) !== elements) {
-    throw new TierbedError('invalid', `${what} has items of [${rest.join(', ')}], which cannot be [${shape.join(', ')}]`, {
-      fix: `Give a shape of ${elements} elements, or none.`,
-    });
+    throw new TierbedError(
+      'invalid',
+      `${what} has items of [${rest.join(', ')}], which cannot be [${shape.join(', ')}]`,
+      {
+        fix: `Give a shape of ${elements} elements, or none.`,
+      },
+    );
   }
   const given = dtype ?? (offset === undefined && scale === undefined ? undefined : 'float32');
-  const conversion = given && { dtype: given, ...(offset !== undefined && { offset }), ...(scale !== undefined && { scale }) };
+  const conversion = given && {
+    dtype: given,
+    ...(offset !== undefined && { offset }),
+    ...(scale !== undefined && { scale }),
+  };
   return {
     count,
     itemBytes: elements * elementBytes,

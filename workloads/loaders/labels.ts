@@ -46,7 +46,10 @@ export async function readLabels(
 ): Promise<readonly string[]> {
   const rows = await readColumns(path, [column], signal);
   if (rows.length !== data.count) {
-    throw new TierbedError('invalid', `${path} has ${rows.length} labels for the ${data.count} records of ${data.path}`);
+    throw new TierbedError(
+      'invalid',
+      `${path} has ${rows.length} labels for the ${data.count} records of ${data.path}`,
+    );
   }
   return rows.map(([label = '']) => label);
 }

@@ -13,7 +13,8 @@ export function labelTexts(header: NpyHeader, data: Uint8Array, what: string): s
   const [count = 0, ...rest] = header.shape;
   const width = rest.reduce((product, d) => product * d, 1);
   if (header.dtype === 'text') {
-    if (width !== 1) throw new TierbedError('invalid', `${what} has ${width} texts for each item, where one is a label`);
+    if (width !== 1)
+      throw new TierbedError('invalid', `${what} has ${width} texts for each item, where one is a label`);
     return Array.from({ length: count }, (_, i) => {
       return textOf(data.subarray(i * header.elementBytes, (i + 1) * header.elementBytes), header.encoding);
     });

@@ -38,7 +38,8 @@ export const npy: Loader<NpySpec> = {
     const path = resolvePath(spec.path);
     const header = await readHeader(path);
     const { count, itemBytes, tensor } = arrayItems(header, spec, path);
-    const labels = spec.labels === undefined ? undefined : await labelsOf(spec, resolvePath(spec.labels), { path, count }, signal);
+    const labels =
+      spec.labels === undefined ? undefined : await labelsOf(spec, resolvePath(spec.labels), { path, count }, signal);
     return Array.from({ length: count }, (_, i) => ({
       id: String(i),
       label: labels?.[i] ?? '',

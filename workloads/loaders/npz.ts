@@ -61,7 +61,11 @@ export const npz: Loader<NpzSpec> = {
       return { name, ...(typeof choice === 'string' ? { array: choice } : choice) };
     });
     const { labelArray } = spec;
-    const arrays = await readArrays(path, [...inputs.map(({ array }) => array), ...(labelArray ? [labelArray] : [])], signal);
+    const arrays = await readArrays(
+      path,
+      [...inputs.map(({ array }) => array), ...(labelArray ? [labelArray] : [])],
+      signal,
+    );
     const given = inputs.map(({ name, array, ...how }) => {
       const { header, data, what } = arrays.get(array) as ArchivedArray;
       return { name, data, what, items: arrayItems(header, how, what) };
@@ -95,7 +99,11 @@ async function readArrays(
       fix: arrays.length > 0 ? `Use one of: ${arrays.join(', ')}.` : 'Save arrays in it with numpy.savez.',
     });
   }
-  const files = unzipped(archive, [...new Set(names)].map((name) => `${name}.npy`), path);
+  const files = unzipped(
+    archive,
+    [...new Set(names)].map((name) => `${name}.npy`),
+    path,
+  );
   return new Map(
     names.map((name) => {
       const what = `array '${name}' of ${path}`;

@@ -107,9 +107,13 @@ async function readRows(spec: TsvSpec, { resolvePath, signal }: LoadContext): Pr
     const cell = (index: number): string => {
       const value = cells[index];
       if (value !== undefined) return value.trim();
-      throw new TierbedError('invalid', `${path}:${i + 1}: ${cells.length} columns, and column ${index} (from 0) is asked for`, {
-        fix: 'Divide the columns with tabs.',
-      });
+      throw new TierbedError(
+        'invalid',
+        `${path}:${i + 1}: ${cells.length} columns, and column ${index} (from 0) is asked for`,
+        {
+          fix: 'Divide the columns with tabs.',
+        },
+      );
     };
     return [
       {
@@ -152,9 +156,13 @@ function givenInputs(spec: TsvSpec, model: readonly ModelInput[] | undefined): G
   });
   const missing = model.filter((input) => !given.some(({ name }) => name === input.name)).map((input) => input.name);
   if (missing.length === 0) return given;
-  throw new TierbedError('invalid', `the model takes ${missing.join(', ')}, which are not among the inputs of the tokens`, {
-    fix: 'Say with `inputs: { ids: NAME, mask: NAME, types: NAME }` what the model calls them.',
-  });
+  throw new TierbedError(
+    'invalid',
+    `the model takes ${missing.join(', ')}, which are not among the inputs of the tokens`,
+    {
+      fix: 'Say with `inputs: { ids: NAME, mask: NAME, types: NAME }` what the model calls them.',
+    },
+  );
 }
 
 function integerType({ name, dtype }: ModelInput): IntegerType {

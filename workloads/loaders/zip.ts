@@ -40,7 +40,10 @@ export function unzipped(archive: Uint8Array, names: readonly string[], path: st
     }
     const most = compression === 0 ? size : size * MAX_RATIO;
     if (originalSize > most || size > archive.byteLength) {
-      throw new TierbedError('invalid', `${name} in ${path} says that ${size} bytes unpack to ${originalSize}, which cannot be`);
+      throw new TierbedError(
+        'invalid',
+        `${name} in ${path} says that ${size} bytes unpack to ${originalSize}, which cannot be`,
+      );
     }
     total += originalSize;
     if (total > MAX_UNPACKED_BYTES) {
@@ -66,7 +69,11 @@ export function unzipped(archive: Uint8Array, names: readonly string[], path: st
   );
 }
 
-function unzip(archive: Uint8Array, path: string, filter: (file: UnzipFileInfo) => boolean): Record<string, Uint8Array> {
+function unzip(
+  archive: Uint8Array,
+  path: string,
+  filter: (file: UnzipFileInfo) => boolean,
+): Record<string, Uint8Array> {
   try {
     return unzipSync(archive, { filter });
   } catch (error) {
@@ -85,7 +92,11 @@ function checksumsOf(archive: Uint8Array): ReadonlyMap<string, number> {
   const end = bytes.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'), bytes.byteLength - END_BYTES);
   if (end < 0) return checksums;
   for (let at = bytes.readUInt32LE(end + 16); at + 46 <= end && bytes.readUInt32LE(at) === 0x02014b50; ) {
-    const [nameBytes, extraBytes, commentBytes] = [28, 30, 32].map((offset) => bytes.readUInt16LE(at + offset)) as [number, number, number];
+    const [nameBytes, extraBytes, commentBytes] = [28, 30, 32].map((offset) => bytes.readUInt16LE(at + offset)) as [
+      number,
+      number,
+      number,
+    ];
     checksums.set(bytes.toString('utf8', at + 46, at + 46 + nameBytes), bytes.readUInt32LE(at + 16));
     at += 46 + nameBytes + extraBytes + commentBytes;
   }

@@ -16,7 +16,12 @@ export const agreement: MetricKind = {
   name: 'agreement',
   schema: { properties: { with: { type: 'string', minLength: 1 } }, required: ['with'] },
   models: ['with'],
-  with: () => shareRight('agreement', 'agreement', (prediction, label) => prediction === label || firstIsRight(prediction, label)),
+  with: () =>
+    shareRight(
+      'agreement',
+      'agreement',
+      (prediction, label) => prediction === label || firstIsRight(prediction, label),
+    ),
   misfit({ postprocess: { kind } }) {
     if (kind !== 'numbers') return undefined;
     return {

@@ -28,12 +28,17 @@ export const mse: MetricKind = {
       };
     }
     if (against !== undefined) return undefined;
-    const fix = 'Write each label as numbers with spaces between, or compare with an input: `{ mse: { against: INPUT } }`.';
+    const fix =
+      'Write each label as numbers with spaces between, or compare with an input: `{ mse: { against: INPUT } }`.';
     const unlabelled = labelMisfit('mse', items);
     if (unlabelled) return { ...unlabelled, fix };
     const strange = items.find(({ label }) => !parseNumbers(label));
     if (!strange) return undefined;
-    return { at: ['metric'], message: `'mse' compares numbers, and '${strange.id}' has the label '${strange.label}'`, fix };
+    return {
+      at: ['metric'],
+      message: `'mse' compares numbers, and '${strange.id}' has the label '${strange.label}'`,
+      fix,
+    };
   },
   async labels({ against }) {
     if (against === undefined) return undefined;

@@ -21,13 +21,14 @@ export async function refuseOverlap(parts: Parts, progress: Progress, signal?: A
   let done = 0;
   try {
     for (const part of names) {
-      const shared: { readonly id: string; readonly other: { readonly part: WorkloadPart; readonly id: string } }[] = [];
+      const shared: { readonly id: string; readonly other: { readonly part: WorkloadPart; readonly id: string } }[] =
+        [];
       for (const item of parts[part]) {
         if (signal?.aborted) throw new TierbedError('cancelled', 'comparing the parts of the data was cancelled');
         const hash = await hashOf(item);
         const other = hash === undefined ? undefined : seen.get(hash);
         if (other && other.part !== part) shared.push({ id: item.id, other });
-        else if (hash !== undefined) seen.set(hash, { part, id: item.id });
+        else if (hash !== undefined && !other) seen.set(hash, { part, id: item.id });
         progress.update(++done);
       }
       const [first] = shared;

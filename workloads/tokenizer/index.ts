@@ -23,7 +23,14 @@ export interface TextTokenizer {
 interface TokenizerFile {
   readonly model?: unknown;
   readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
+  readonly post_processor?: { readonly type?: string } | null;
   readonly padding?: { readonly pad_id?: number } | null;
+}
+
+/** What the library gives of a text; its own types leave this out. */
+interface LibraryEncoding {
+  readonly ids: readonly number[];
+  readonly token_type_ids?: readonly number[];
 }
 
 const PADDING = ['[PAD]', '<pad>', '<|pad|>'];
@@ -36,15 +43,19 @@ const PADDING = ['[PAD]', '<pad>', '<|pad|>'];
  */
 export async function openTokenizer(path: string, lowercase: boolean, signal?: AbortSignal): Promise<TextTokenizer> {
   const text = (await readData(path, signal)).toString('utf8');
-  const file = basename(path).endsWith('.txt') ? vocabularyTokenizer(text, lowercase, path) : parse(text, path);
+  const file: TokenizerFile = basename(path).endsWith('.txt')
+    ? vocabularyTokenizer(text, lowercase, path)
+    : parse(text, path);
   let tokenizer: Tokenizer;
   try {
     tokenizer = new Tokenizer(file, {});
   } catch (cause) {
     throw new TierbedError('invalid', `${path} cannot be used as a tokenizer: ${messageOf(cause)}`, { cause });
   }
-  const padId = file.padding?.pad_id ?? PADDING.map((token) => tokenizer.token_to_id(token)).find((id) => id !== undefined) ?? 0;
-  return { encode: (first, second, length) => encode(tokenizer, padId, first, second, length) };
+  const padId =
+    file.padding?.pad_id ?? PADDING.map((token) => tokenizer.token_to_id(token)).find((id) => id !== undefined) ?? 0;
+  const opened = { tokenizer, padId, typed: file.post_processor?.type !== 'RobertaProcessing' };
+  return { encode: (text, pair, length) => encode(opened, text, pair, length) };
 }
 
 function parse(text: string, path: string): TokenizerFile {
@@ -63,15 +74,27 @@ function parse(text: string, path: string): TokenizerFile {
   });
 }
 
-function encode(tokenizer: Tokenizer, padId: number, text: string, pair: string | undefined, length: number): Encoding {
-  const whole = tokenizer.encode(text, { ...(pair !== undefined && { text_pair: pair }), return_token_type_ids: true });
-  const types = whole.token_type_ids ?? whole.ids.map(() => 0);
-  const tokens = whole.ids.map((id, i) => ({ id, type: types[i] as number }));
-  const kept = tokens.length <= length ? tokens : truncated(tokenizer, tokens, text, pair, length);
-  const padding = length - kept.length;
+interface Opened {
+  readonly tokenizer: Tokenizer;
+  readonly padId: number;
+  /** RoBERTa has one type for both texts, where the library gives two. */
+  readonly typed: boolean;
+}
+
+/** The library takes an empty second text for none: this one stands there until its tokens are taken away again. */
+const STAND_IN = 'a';
+
+function encode({ tokenizer, padId, typed }: Opened, text: string, pair: string | undefined, length: number): Encoding {
+  const texts = pair === undefined ? [text] : [text, pair === '' ? STAND_IN : pair];
+  const whole: LibraryEncoding = tokenizer.encode(text, {
+    ...(texts[1] !== undefined && { text_pair: texts[1] }),
+    return_token_type_ids: true,
+  });
+  const tokens = whole.ids.map((id, i) => ({ id, type: (typed && whole.token_type_ids?.[i]) || 0 }));
+  const kept = tokens.length <= length && pair !== '' ? tokens : cut(tokenizer, tokens, texts, pair === '', length);
   const filled = (values: readonly number[], filling: number): number[] => [
     ...values,
-    ...Array.from({ length: padding }, () => filling),
+    ...Array.from({ length: length - kept.length }, () => filling),
   ];
   return {
     ids: filled(
@@ -94,25 +117,24 @@ interface Token {
   readonly type: number;
 }
 
-/** Takes tokens from the end of each text, so that the special tokens stay. */
-function truncated(
+/** Takes tokens from the end of each text until all fit, and all of the stand-in's, so that the special tokens stay. */
+function cut(
   tokenizer: Tokenizer,
   tokens: readonly Token[],
-  text: string,
-  pair: string | undefined,
+  texts: readonly string[],
+  standIn: boolean,
   length: number,
 ): readonly Token[] {
-  const bare = [text, ...(pair === undefined ? [] : [pair])].map(
-    (part) => tokenizer.encode(part, { add_special_tokens: false }).ids,
-  );
+  const bare = texts.map((text): readonly number[] => tokenizer.encode(text, { add_special_tokens: false }).ids);
   const special = tokens.length - bare.reduce((sum, ids) => sum + ids.length, 0);
   if (special < 0 || special >= length) {
-    throw new TierbedError('invalid', `a length of ${length} leaves no room for a text beside ${special} special tokens`);
+    throw new TierbedError(
+      'invalid',
+      `a length of ${length} leaves no room for a text beside ${special} special tokens`,
+    );
   }
-  const keep = keptLengths(
-    bare.map((ids) => ids.length),
-    length - special,
-  );
+  const lengths = bare.map((ids, i) => (standIn && i === 1 ? 0 : ids.length));
+  const keep = keptLengths(lengths, length - special);
   const kept: Token[] = [];
   let at = 0;
   for (const [i, ids] of bare.entries()) {
@@ -128,7 +150,11 @@ function placeOf(ids: readonly number[], tokens: readonly Token[], from: number)
   for (let start = from; start + ids.length <= tokens.length; start++) {
     if (ids.every((id, i) => tokens[start + i]?.id === id)) return start;
   }
-  throw new TierbedError('invalid', 'the tokenizer changes a text when it adds special tokens: it cannot be truncated', {
-    fix: 'Choose a length that the longest text fits in.',
-  });
+  throw new TierbedError(
+    'invalid',
+    'the tokenizer changes a text when it adds special tokens: it cannot be truncated',
+    {
+      fix: 'Choose a length that the longest text fits in.',
+    },
+  );
 }

@@ -31,7 +31,13 @@ export function vocabularyTokenizer(text: string, lowercase: boolean, path: stri
       ...{ id: vocab.get(content), content, single_word: false, lstrip: false, rstrip: false },
       ...{ normalized: false, special: true },
     })),
-    normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase },
+    normalizer: {
+      type: 'BertNormalizer',
+      clean_text: true,
+      handle_chinese_chars: true,
+      strip_accents: null,
+      lowercase,
+    },
     pre_tokenizer: { type: 'BertPreTokenizer' },
     model: {
       ...{ type: 'WordPiece', unk_token: '[UNK]', continuing_subword_prefix: '##', max_input_chars_per_word: 100 },

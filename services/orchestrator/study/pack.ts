@@ -94,12 +94,18 @@ async function filesOf(
   if (!found.isDirectory()) return [[path, source]];
   const loader = LOADERS.find(({ name }) => name === of?.loader);
   const names =
-    of &&
-    (await loader?.folderFiles?.(of, { resolvePath: (other) => resolveStudyPath(other, file.baseDir), signal }));
+    of && (await loader?.folderFiles?.(of, { resolvePath: (other) => resolveStudyPath(other, file.baseDir), signal }));
   if (!names) throw new TierbedError('invalid', `${source} is a folder, and a file is needed`);
   const pairs = names.map((name) => [`${path}/${name}`, join(source, name)] as const);
   // One that is not there is not there either where the study runs: it will be named as unreadable.
-  const there = await Promise.all(pairs.map(([, from]) => access(from).then(() => true, () => false)));
+  const there = await Promise.all(
+    pairs.map(([, from]) =>
+      access(from).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
   return pairs.filter((_, i) => there[i]);
 }
 

@@ -190,7 +190,10 @@ async function chooseItems(
     const [first] = unreadable;
     if (first) summary = `${unreadable.length} of ${chosen.length} items cannot be read: ${first.id} (${first.reason})`;
     if (first && items.length === 0) {
-      throw file.errorAt(['workloads', workload.name], `none of its ${chosen.length} items can be read: ${first.reason}`);
+      throw file.errorAt(
+        ['workloads', workload.name],
+        `none of its ${chosen.length} items can be read: ${first.reason}`,
+      );
     }
   } finally {
     progress.stop(summary);

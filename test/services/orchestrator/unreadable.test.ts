@@ -40,7 +40,10 @@ test('items that cannot be read or decoded are named, and no sample is planned o
   );
   assert.match(unreadable[0]?.reason ?? '', /not a readable picture/);
   assert.match(unreadable[1]?.reason ?? '', /3\.png is not there/);
-  assert.ok(said.some((summary) => /^2 of 5 items cannot be read: 1\.png \(/.test(summary ?? '')), said.join('\n'));
+  assert.ok(
+    said.some((summary) => /^2 of 5 items cannot be read: 1\.png \(/.test(summary ?? '')),
+    said.join('\n'),
+  );
   const plan = planFile(study);
   assert.equal(plan.samples, 3 * 2);
   assert.deepEqual(plan.workloads[0]?.unreadable, unreadable);
