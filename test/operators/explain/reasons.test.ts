@@ -8,6 +8,7 @@ import { casts } from '../../../operators/explain/reasons/casts.js';
 import { conversions } from '../../../operators/explain/reasons/conversions.js';
 import { floatLayers } from '../../../operators/explain/reasons/float-layers.js';
 import { instructions } from '../../../operators/explain/reasons/instructions.js';
+import { layouts } from '../../../operators/explain/reasons/layouts.js';
 import { lostFusions } from '../../../operators/explain/reasons/lost-fusions.js';
 import { memoryBound } from '../../../operators/explain/reasons/memory-bound.js';
 import { overhead } from '../../../operators/explain/reasons/overhead.js';
@@ -87,6 +88,17 @@ test('lost fusions: fewer of one, and more of its pieces', () => {
   assert.equal(lostFusions(findings(fused, fused)), undefined);
   // Fused in another way: nothing stands by itself.
   assert.equal(lostFusions(findings(examined([work('c', 'QLinearConv', 2)]), fused)), undefined);
+});
+
+test('layouts: nodes that the runtime put in, not those of the model', () => {
+  const transpose = (name: string, ms: number) => work(name, 'Transpose', ms, INT8);
+  const { optimized: model } = unfused();
+  const variant = examined([transpose('dq', 5), transpose('t1', 1), transpose('t2', 2)], { model });
+  const original = examined([work('r', 'com.microsoft.nchwc:ReorderOutput', 0.5)]);
+  const reason = layouts(findings(variant, original));
+  assert.equal(reason?.ms, 2.5);
+  assert.match(reason.says, /2 nodes that move elements: 3\.00 ms \(0\.500 ms in the original\)/);
+  assert.equal(layouts(findings(original, variant)), undefined);
 });
 
 test('casts: between float16 and float32 alone', () => {
