@@ -5,6 +5,7 @@ import { writeModel } from '../onnx/write.js';
 import { describeModel } from './model-files.js';
 import type { Operator } from './operator.js';
 import { calibrate } from './quantise/calibrate.js';
+import { checkMade } from './quantise/check-made.js';
 import { countTypes, groupLeft } from './quantise/facts.js';
 import { checkChoice } from './quantise/graph/choice.js';
 import { NODE_TYPES } from './quantise/graph/node-types.js';
@@ -71,16 +72,19 @@ export const sptq: Operator = {
             build: (excluded) => build(without(excluded)),
           });
     const final = guarded ? without(guarded.excluded) : plan;
+    const made = await build(final);
+    const checked = await checkMade(variant.stages[0] as StageModel, made, context);
     return [
       {
         name: variant.name,
-        stages: [await build(final)],
+        stages: [made],
         facts: {
           ...{ format, activations, perChannel, reduceRange, preparation: facts, calibration },
           saturates: !reduceRange && (await int8Saturates()),
           quantised: countTypes([...final.nodes.values()].map(({ node }) => node)),
           left: groupLeft(final.left),
           ...(guarded && { guard: guarded.facts }),
+          ...checked,
           ranges: Object.fromEntries([...ranges].map(([name, { min, max }]) => [name, [min, max]])),
         },
       },

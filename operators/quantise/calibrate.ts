@@ -127,7 +127,10 @@ function checkTensors(model: Model, names: readonly string[]): void {
     if (!index.has(name)) throw new TierbedError('invalid', `the model has no tensor '${name}' to calibrate`);
     const dtype = known.get(name)?.dtype;
     if (dtype === undefined || dtype === DATA_TYPE.float32) continue;
-    throw new TierbedError('invalid', `tensor '${name}' is ${dataTypeName(dtype)}: ranges are those of float32 tensors`);
+    throw new TierbedError(
+      'invalid',
+      `tensor '${name}' is ${dataTypeName(dtype)}: ranges are those of float32 tensors`,
+    );
   }
 }
 
@@ -155,5 +158,7 @@ function oneClass(workload: Workload, labels: readonly string[]): string[] {
   if (!label || labels.length < 2 || labels.some((other) => other !== label)) return [];
   const others = [...workload.calibration, ...workload.tuning, ...workload.items];
   if (others.every((item) => item.label === label)) return [];
-  return [`all ${labels.length} calibration items are of one class, '${label}': the ranges may not hold for the others`];
+  return [
+    `all ${labels.length} calibration items are of one class, '${label}': the ranges may not hold for the others`,
+  ];
 }

@@ -139,7 +139,11 @@ class Trials {
     const key = JSON.stringify(excluded.toSorted());
     const known = this.#measured.get(key);
     if (known) return known;
-    const { score, items } = await scoreOf(this.#options, await this.build(excluded), `${excluded.length} nodes in float`);
+    const { score, items } = await scoreOf(
+      this.#options,
+      await this.build(excluded),
+      `${excluded.length} nodes in float`,
+    );
     const drop = dropInPoints(scaleOf(this.#options.workload), this.floatScore, score);
     // A drop of exactly what is allowed must not fail by rounding.
     const trial = { score, items, drop, holds: drop <= this.#options.maxDrop + 1e-9 };
@@ -194,9 +198,13 @@ async function scoreOf(
     ...(signal && { signal }),
   });
   if (value !== null && Number.isFinite(value)) return { score: value, items: n };
-  throw new TierbedError('invalid', `the metric '${workload.metric}' has no value on the tuning part of ${workload.name}`, {
-    fix: 'Give the workload labels and a metric that fits them; or leave out `maxDrop`.',
-  });
+  throw new TierbedError(
+    'invalid',
+    `the metric '${workload.metric}' has no value on the tuning part of ${workload.name}`,
+    {
+      fix: 'Give the workload labels and a metric that fits them; or leave out `maxDrop`.',
+    },
+  );
 }
 
 function scaleOf(workload: Workload): MetricScale {

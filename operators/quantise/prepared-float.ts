@@ -1,22 +1,34 @@
-import { TierbedError } from '../../base/errors.js';
 import type { Model } from '../../onnx/model.js';
+import { type PrepareFacts, prepareModel } from '../../onnx/passes/index.js';
+import { onnxVersion } from '../../onnx/passes/walk.js';
+import { type UpgradeFacts, upgradeOpset } from '../../onnx/upgrade/index.js';
 import { refuseQuantised } from './graph/refuse-quantised.js';
 
 /** Scales by channel, and int8 kernels of most types of nodes, came with this version of ai.onnx. */
 const LEAST_OPSET = 13;
 
+/** What models for older versions are written for. */
+const TARGET_OPSET = 17;
+
+/** What was done to a model before it was quantised. */
+export interface PreparationFacts extends PrepareFacts {
+  /** Where the model was for a version of ai.onnx that is too old. */
+  readonly upgrade?: UpgradeFacts;
+}
+
 /**
- * A float model ready to be quantised.
+ * A float model ready to be quantised: of a version that can be, its constants worked out and its normalisations folded.
  *
- * @throws TierbedError `invalid` when it is quantised already, or is for operators that are too old
+ * @param name the variant's, for messages
+ * @throws TierbedError `invalid` when it is quantised already, or as `upgradeOpset`; as `prepareModel`
  */
-export async function preparedFloat(model: Model, name: string): Promise<{ model: Model; facts: object }> {
+export async function preparedFloat(
+  model: Model,
+  name: string,
+): Promise<{ readonly model: Model; readonly facts: PreparationFacts }> {
   refuseQuantised(model, name);
-  const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 1;
-  if (opset < LEAST_OPSET) {
-    throw new TierbedError('invalid', `${name} is for version ${opset} of ai.onnx, and int8 takes ${LEAST_OPSET}`, {
-      fix: 'Export the model for opset 17.',
-    });
-  }
-  return { model, facts: {} };
+  if (onnxVersion(model) >= LEAST_OPSET) return prepareModel(model);
+  const upgraded = await upgradeOpset(model, TARGET_OPSET);
+  const prepared = await prepareModel(upgraded.model);
+  return { model: prepared.model, facts: { ...prepared.facts, upgrade: upgraded.facts } };
 }

@@ -13,13 +13,19 @@ const ITEMS = 32;
 /** Inputs and outputs are kept while models are compared. */
 const MAX_BYTES = 64 << 20;
 
+/** An item and the float model's answer. */
+interface Answered {
+  readonly inputs: readonly NamedTensor[];
+  readonly outputs: readonly NamedTensor[];
+}
+
 /** Some tuning items as the float model takes and answers them. */
 export class Sample {
-  readonly #items: readonly { inputs: readonly NamedTensor[]; outputs: readonly NamedTensor[] }[];
+  readonly #items: readonly Answered[];
   readonly #threads: number;
   readonly #signal: AbortSignal | undefined;
 
-  private constructor(items: Sample['#items'], threads: number, signal: AbortSignal | undefined) {
+  private constructor(items: readonly Answered[], threads: number, signal: AbortSignal | undefined) {
     this.#items = items;
     this.#threads = threads;
     this.#signal = signal;
@@ -27,7 +33,7 @@ export class Sample {
 
   /** @throws TierbedError `invalid` when the model cannot be run; `cancelled` */
   static async of(float: StageModel, workload: Workload, threads: number, signal?: AbortSignal): Promise<Sample> {
-    const items: { inputs: readonly NamedTensor[]; outputs: readonly NamedTensor[] }[] = [];
+    const items: Answered[] = [];
     const session = await openModel(pathOf(float), { threads });
     try {
       const drawn = { ...workload, tuning: drawnItems(workload.tuning, ITEMS) };

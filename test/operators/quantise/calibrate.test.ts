@@ -10,7 +10,7 @@ import { calibrate } from '../../../operators/quantise/calibrate.js';
 import { gatherHistograms } from '../../../operators/quantise/gather/histograms.js';
 import { decodeItemFile } from '../../../workloads/item-file.js';
 import type { Workload } from '../../../workloads/types.js';
-import { tensorItem, tensorWorkload } from './small-workload.js';
+import { tensorItem, tensorWorkload } from '../../support/tensor-workload.js';
 
 const TENSORS = ['x', 'w', 'hidden', 'relu', 'mean', 'y'];
 
@@ -99,7 +99,10 @@ test('every method gives ranges within those of minmax', async () => {
     const { ranges } = await calibrate(network(17), TENSORS, workload, { method });
     for (const [name, { min, max }] of ranges) {
       const wide = widest.get(name) ?? assert.fail(name);
-      assert.ok(wide.min <= min + 1e-5 && min < max && max <= wide.max + 1e-5, `${method} of ${name}: ${min} to ${max}`);
+      assert.ok(
+        wide.min <= min + 1e-5 && min < max && max <= wide.max + 1e-5,
+        `${method} of ${name}: ${min} to ${max}`,
+      );
     }
     assert.equal(ranges.get('relu')?.min, 0);
   }
@@ -114,8 +117,7 @@ test('items are drawn from all of the part, the same each time', async () => {
       return item.read();
     },
   }));
-  const run = () =>
-    calibrate(network(17), ['y'], tensorWorkload({ calibration }), { method: 'minmax', items: 5 });
+  const run = () => calibrate(network(17), ['y'], tensorWorkload({ calibration }), { method: 'minmax', items: 5 });
   const { facts } = await run();
   assert.equal(facts.items, 5);
   const first = read.splice(0);
@@ -204,7 +206,9 @@ test('no items, and items of which none can be read, are refused; unreadable one
 test('a constant tensor is no error, and is named', async () => {
   const calibration = [tensorItem('a', [-3, -4]), tensorItem('b', [-1, -2])];
   for (const method of ['minmax', 'percentile', 'entropy', 'mse']) {
-    const { ranges, facts } = await calibrate(oneNode('Relu'), ['x', 'made'], tensorWorkload({ calibration }), { method });
+    const { ranges, facts } = await calibrate(oneNode('Relu'), ['x', 'made'], tensorWorkload({ calibration }), {
+      method,
+    });
     assert.deepEqual(ranges.get('made'), { min: 0, max: 0 });
     assert.deepEqual(facts.constant, ['made']);
   }
@@ -252,10 +256,9 @@ test('it says how far it is, and stops when it is told to', async () => {
       stop: () => said.push('stopped'),
     };
     const workload = tensorWorkload({ calibration: ITEMS });
-    await assert.rejects(
-      calibrate(network(17), ['y'], workload, { method, progress, signal: abort.signal }),
-      { kind: 'cancelled' },
-    );
+    await assert.rejects(calibrate(network(17), ['y'], workload, { method, progress, signal: abort.signal }), {
+      kind: 'cancelled',
+    });
     assert.deepEqual(said, ['calibrating on small', ITEMS.length, 1, 2, 3, 'stopped']);
   }
 });

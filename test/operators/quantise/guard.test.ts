@@ -14,7 +14,7 @@ import { rankedUnits } from '../../../operators/quantise/guard/units.js';
 import { type GuardOptions, guard } from '../../../operators/quantise/guard.js';
 import { dropInPoints } from '../../../operators/quantise/points.js';
 import type { StageModel } from '../../../operators/variant.js';
-import { tensorItem, tensorWorkload } from './small-workload.js';
+import { tensorItem, tensorWorkload } from '../../support/tensor-workload.js';
 
 /** What quantising a node adds to the four scores. */
 const EFFECTS: Readonly<Record<string, readonly number[]>> = {

@@ -15,7 +15,8 @@ function histogramOf(...batches: readonly Float32Array[]): Histogram {
 /** Every value counted where it belongs, in the bins that the histogram ended with. */
 function countedAfresh({ counts, low, width }: Histogram, batches: readonly Float32Array[]): Float64Array {
   const expected = new Float64Array(counts.length);
-  for (const batch of batches) for (const value of batch) (expected[Math.floor((value - low) / width)] as number) += 1;
+  for (const batch of batches)
+    for (const value of batch) (expected[Math.floor(value / width) - low / width] as number) += 1;
   return expected;
 }
 
