@@ -2,6 +2,7 @@ import { casts } from './casts.js';
 import { conversions } from './conversions.js';
 import { floatLayers } from './float-layers.js';
 import { instructions } from './instructions.js';
+import { layouts } from './layouts.js';
 import { lostFusions } from './lost-fusions.js';
 import { memoryBound } from './memory-bound.js';
 import { overhead } from './overhead.js';
@@ -17,6 +18,7 @@ export const REASONS: readonly FindReason[] = [
   floatLayers,
   slowerLayers,
   lostFusions,
+  layouts,
   casts,
   zeros,
   instructions,

@@ -6,7 +6,7 @@ const LEAST_SHARE = 0.15;
 /** Of a node's time, what its work may explain at most. */
 const EXPLAINED = 0.1;
 /** A node that takes longer is no small one, but slow. */
-const SMALL_MS = 0.05;
+const SMALL_MS = 0.02;
 
 /** Nodes with next to no work: being called, making outputs and waking threads is what they take. */
 export const smallNodes: FindReason = (findings) => {

@@ -8,6 +8,7 @@ import { casts } from '../../../operators/explain/reasons/casts.js';
 import { conversions } from '../../../operators/explain/reasons/conversions.js';
 import { floatLayers } from '../../../operators/explain/reasons/float-layers.js';
 import { instructions } from '../../../operators/explain/reasons/instructions.js';
+import { layouts } from '../../../operators/explain/reasons/layouts.js';
 import { lostFusions } from '../../../operators/explain/reasons/lost-fusions.js';
 import { memoryBound } from '../../../operators/explain/reasons/memory-bound.js';
 import { overhead } from '../../../operators/explain/reasons/overhead.js';
@@ -54,7 +55,9 @@ test('conversions: what is left of them, what they feed, and what they did not f
 
 test('float layers: those of a quantised model alone', () => {
   const float = work('a', 'Conv', 2, { macs: 10 });
-  const reason = floatLayers(findings(examined([float, work('b', 'QLinearConv', 2, { ...INT8, macs: 10 })])));
+  const reason = floatLayers(
+    findings(examined([float, work('b', 'QLinearConv', 1, { ...INT8, macs: 10 }), work('r', 'Relu', 1)])),
+  );
   assert.equal(reason?.ms, 2);
   assert.match(reason.says, /1 layer: .* 50 % of/);
   assert.equal(floatLayers(findings(examined([float]))), undefined);
@@ -85,8 +88,21 @@ test('lost fusions: fewer of one, and more of its pieces', () => {
   assert.equal(reason?.ms, 0.75);
   assert.match(reason.says, /1 times a convolution with its activation \(0\.750 ms\)/);
   assert.equal(lostFusions(findings(fused, fused)), undefined);
+  // As many of them, and a Relu that there was nothing to fuse with.
+  assert.equal(lostFusions(findings(examined([...fused.work, work('r', 'Relu', 0.75)]), fused)), undefined);
   // Fused in another way: nothing stands by itself.
   assert.equal(lostFusions(findings(examined([work('c', 'QLinearConv', 2)]), fused)), undefined);
+});
+
+test('layouts: nodes that the runtime put in, not those of the model', () => {
+  const transpose = (name: string, ms: number) => work(name, 'Transpose', ms, INT8);
+  const { optimized: model } = unfused();
+  const variant = examined([transpose('dq', 5), transpose('t1', 1), transpose('t2', 2)], { model });
+  const original = examined([work('r', 'com.microsoft.nchwc:ReorderOutput', 0.5)]);
+  const reason = layouts(findings(variant, original));
+  assert.equal(reason?.ms, 2.5);
+  assert.match(reason.says, /2 nodes that move elements: 3\.00 ms \(0\.500 ms in the original\)/);
+  assert.equal(layouts(findings(original, variant)), undefined);
 });
 
 test('casts: between float16 and float32 alone', () => {
@@ -157,7 +173,7 @@ test('threads: where they gain less than in the original', () => {
   const reason = threads(findings(examined([], { runMs: 8, oneThreadMs: 8 }), original, { threads: 2 }));
   assert.equal(reason?.ms, 4);
   assert.match(reason.says, /One thread takes 8\.00 ms, 2 take 8\.00 ms; the original takes 10\.00 ms and 5\.00 ms/);
-  assert.equal(threads(findings(examined([], { runMs: 4, oneThreadMs: 8 }), original)), undefined);
+  assert.equal(threads(findings(examined([], { runMs: 4.5, oneThreadMs: 8 }), original)), undefined, 'nearly as much');
   assert.equal(threads(findings(examined([], { runMs: 8 }), original)), undefined, 'one thread is all there is');
   assert.equal(threads(findings(examined([], { runMs: 9, oneThreadMs: 8 })))?.ms, 1);
 });

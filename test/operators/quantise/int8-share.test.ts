@@ -18,6 +18,7 @@ test('kernels are told apart by their names and by their types', () => {
   assert.equal(precisionOf(node('com.microsoft:DynamicQuantizeMatMul', 1)), 'int8');
   assert.equal(precisionOf(node('MaxPool', 1, 'uint8', 'uint8')), 'int8');
   assert.equal(precisionOf(node('MaxPool', 1)), 'float');
+  assert.equal(precisionOf(node('Cast', 1, 'float', 'uint8')), 'float');
   assert.equal(precisionOf(node('QuantizeLinear', 1, 'float', 'uint8')), 'conversion');
   assert.equal(precisionOf(node('com.microsoft:DequantizeLinear', 1, 'int8', 'float')), 'conversion');
   assert.equal(precisionOf(node('com.microsoft.nchwc:Conv', 1)), 'float');
