@@ -25,6 +25,7 @@ const cutsSchema = {
 /** Cuts the model at the tensors named: k cuts make k + 1 stages. */
 export const partition: Operator = {
   name: 'partition',
+  summary: 'cuts the model in stages at tensors',
   optionsSchema: {
     type: 'object',
     properties: {
@@ -34,6 +35,15 @@ export const partition: Operator = {
     additionalProperties: false,
   },
   version: 1,
+  gives: () => 'stages',
+
+  after(previous) {
+    if (!previous.some(({ operator }) => operator === 'partition')) return undefined;
+    return {
+      reason: 'it cuts a whole model, and the partition before it has cut it already',
+      fix: 'Name all cuts in one partition: `partition: { at: [FIRST, SECOND] }`.',
+    };
+  },
 
   check(options, workloads) {
     const { at } = options as unknown as PartitionOptions;

@@ -1,0 +1,166 @@
+import { access, constants, mkdir, readdir, readFile, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve, sep } from 'node:path';
+import { diskError } from '../base/disk-error.js';
+import { TierbedError } from '../base/errors.js';
+import { makeBuildingFolder, removeAbandoned } from './building-folder.js';
+
+export const MANIFEST_FILE = 'manifest.json';
+
+/** A folder that is filled under another name, and there at once when it is whole. */
+export interface OutputFolder {
+  /** Where it is filled. */
+  readonly building: string;
+  /** Gives it its name. @throws TierbedError `exhausted` or `refused` */
+  publish(): Promise<void>;
+  /** Removes what was not published, and the folders that were made for it. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Prepares the folder for what a recipe makes.
+ *
+ * @param force replaces what a recipe made there before; nothing else is ever removed
+ * @throws TierbedError `refused` when the folder is not empty, or cannot be written
+ */
+export async function prepareOutput(dir: string, force: boolean): Promise<OutputFolder> {
+  const named = resolve(dir);
+  const target = await realpath(named).catch(() => named);
+  const entries = await entriesOf(target, dir);
+  if (entries.length > 0) await assertReplaceable(target, dir, force);
+  return writing(dir, async () => {
+    const parent = dirname(target);
+    const made = await mkdir(parent, { recursive: true });
+    const inside = await mustStayInPlace(target);
+    const holder = inside ? target : parent;
+    const prefix = inside ? 'building' : `building-${basename(target)}`;
+    await removeAbandoned(holder, prefix);
+    const around = await makeBuildingFolder(holder, prefix);
+    // One more folder, made like any other: that around it is for its owner's eyes alone.
+    const building = join(around, 'new');
+    await mkdir(building);
+    return {
+      building,
+      async publish() {
+        await writing(dir, () => (inside ? moveInto(building, target) : swap(building, target, join(around, 'old'))));
+        await rm(around, { recursive: true, force: true }).catch(() => {});
+      },
+      async discard() {
+        await rm(around, { recursive: true, force: true }).catch(() => {});
+        if (made !== undefined) await removeEmpty(parent, made);
+      },
+    };
+  });
+}
+
+async function entriesOf(target: string, dir: string): Promise<string[]> {
+  try {
+    return (await readdir(target)).filter((name) => !name.startsWith('building-'));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return [];
+    if (code !== 'ENOTDIR') throw diskError(error, dir, FIXES);
+    throw new TierbedError('refused', `${dir} is a file`, { fix: 'Give the name of a folder with --out.' });
+  }
+}
+
+async function assertReplaceable(target: string, dir: string, force: boolean): Promise<void> {
+  const others = await otherEntries(target);
+  if (!force) {
+    const fix = others.length > 0 ? '' : ', or replace the variant that is there with --force';
+    throw new TierbedError('refused', `${dir} is not empty`, { fix: `Give another folder with --out${fix}.` });
+  }
+  if (others.length === 0) return;
+  const named = others.slice(0, 3).join(', ') + (others.length > 3 ? ` and ${others.length - 3} more` : '');
+  throw new TierbedError('refused', `${dir} holds what no recipe made: ${named}`, {
+    fix: 'Give another folder with --out: --force replaces variants, and nothing else.',
+  });
+}
+
+/** What is in a folder beside the variant, or the variants' folders, that a recipe made there. */
+async function otherEntries(folder: string): Promise<string[]> {
+  const own = await ownEntries(folder);
+  const others: string[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (own?.has(entry.name) || entry.name.startsWith('building-')) continue;
+    const path = join(folder, entry.name);
+    const variant = own === undefined && entry.isDirectory() && (await ownEntries(path)) !== undefined;
+    if (!variant) others.push(entry.name);
+    else others.push(...(await otherEntries(path)).map((name) => join(entry.name, name)));
+  }
+  return others;
+}
+
+/** The entries of a variant's folder; undefined where there is no manifest. */
+async function ownEntries(folder: string): Promise<Set<string> | undefined> {
+  try {
+    const manifest = JSON.parse(await readFile(join(folder, MANIFEST_FILE), 'utf8')) as {
+      readonly stages: readonly { readonly files: readonly { readonly name: string }[] }[];
+    };
+    const files = manifest.stages.flatMap(({ files }) => files.map(({ name }) => name.split('/')[0] as string));
+    return new Set([MANIFEST_FILE, ...files]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a folder cannot be replaced by another one: it is a mount point, someone stands in it, or only it is ours. */
+async function mustStayInPlace(target: string): Promise<boolean> {
+  const parent = dirname(target);
+  const found = await stat(target).catch(() => undefined);
+  if (!found) return false;
+  if (found.dev !== (await stat(parent)).dev) return true;
+  if (`${process.cwd()}${sep}`.startsWith(`${target}${sep}`)) return true;
+  return access(parent, constants.W_OK).then(
+    () => false,
+    () => true,
+  );
+}
+
+async function swap(building: string, target: string, aside: string): Promise<void> {
+  const filled = (await readdir(target).catch(() => [])).length > 0;
+  if (filled) await rename(target, aside);
+  try {
+    await rename(building, target);
+  } catch (error) {
+    if (filled) await rename(aside, target).catch(() => {});
+    throw error;
+  }
+}
+
+/** The manifest goes first and comes last: while it is away, there is no variant. */
+async function moveInto(building: string, target: string): Promise<void> {
+  await rm(join(target, MANIFEST_FILE), { force: true });
+  for (const name of await readdir(target)) {
+    if (!name.startsWith('building-')) await rm(join(target, name), { recursive: true, force: true });
+  }
+  const names = await readdir(building);
+  for (const name of names.sort((a, b) => Number(a === MANIFEST_FILE) - Number(b === MANIFEST_FILE))) {
+    await rename(join(building, name), join(target, name));
+  }
+}
+
+/** Removes a folder and those around it that it was made with, as far as they are empty. */
+async function removeEmpty(folder: string, outermost: string): Promise<void> {
+  for (let at = folder; ; at = dirname(at)) {
+    const removed = await rmdir(at).then(
+      () => true,
+      () => false,
+    );
+    if (!removed || at === outermost || at === dirname(at)) return;
+  }
+}
+
+const FIXES = {
+  full: 'Free some space there, or give a folder with more room with --out.',
+  place: 'Give a folder that can be written to with --out.',
+};
+
+/** What goes wrong when something is written to the folder for the output, in words for the person who gave it. */
+export async function writing<T>(dir: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    if (!(error instanceof TierbedError) || error.kind !== 'exhausted') throw diskError(error, dir, FIXES);
+    throw new TierbedError('exhausted', `there is no room left to write ${dir}`, { fix: FIXES.full, cause: error });
+  }
+}
