@@ -6,8 +6,10 @@ import { type TestContext, test } from 'node:test';
 import { parse } from 'yaml';
 import { TierbedError } from '../../../base/errors.js';
 import { packageRoot } from '../../../base/paths.js';
+import { silent } from '../../../base/progress.js';
 import type { LinkSettings } from '../../../services/link/types.js';
 import { resolveLinks } from '../../../services/orchestrator/links.js';
+import { checkStudy, resolveStudy } from '../../../services/orchestrator/resolve.js';
 import { resolveStandingLinks } from '../../../services/orchestrator/standing-links.js';
 import { loadStudy, parseStudy, scaledTiers } from '../../../services/orchestrator/study.js';
 import { studyAsYaml } from '../../../services/orchestrator/study-yaml.js';
@@ -346,4 +348,42 @@ test('the studies of the project are valid', () => {
   const path = join(packageRoot, 'studies', 'quickstart.yaml');
   const { study } = parseStudy(readFileSync(path, 'utf8'), path);
   assert.equal(study.placements.length, 7);
+});
+
+test('a recipe may be a text', () => {
+  const { study } = parseStudy(GOOD.replace('whole: []', 'whole: identity + identity'), 'x.yaml');
+  const identity = { operator: 'identity', options: {} };
+  assert.deepEqual(study.recipes.whole, [identity, identity]);
+  const error = errorOf('whole: []', 'whole: identity+partishun');
+  assert.match(error.message, /^studies\/x\.yaml:6: recipes\.whole: there is no operator 'partishun'; there are: identity/);
+  assert.equal(error.fix, "Did you mean 'partition'?");
+  assert.match(errorOf('whole: []', 'whole: identity+').message, /:6: recipes\.whole: 'identity\+' is no recipe/);
+  assert.match(errorOf('whole: []', 'whole: 3').message, /:6: recipes\.whole: expected string or array, got 3/);
+});
+
+test('a recipe that makes no sense is refused before anything is built', async () => {
+  const cases: [string, string, RegExp, RegExp?][] = [
+    [
+      '{ partition: { at: [a] } }',
+      '{ partition: { at: [a] } }, { partition: { at: [b] } }',
+      /^studies\/x\.yaml:7: recipes\.halves\[1\]: partition behind partition: .*has cut it already$/,
+      /Name all cuts in one partition/,
+    ],
+    ['[{ partition: { at: [a] } }]', 'identity+partition', /:7: recipes\.halves\[1\]: partition: the key 'at' is missing/],
+    ['{ partition: { at: [a] } }', 'partition', /:7: recipes\.halves\[0\]: partition: the key 'at' is missing/],
+    ['pictures: [[b, c], d]', 'picture: [d]', /:8: recipes\.named\[1\]: partition\.at names the workload 'picture'/],
+  ];
+  for (const [from, to, message, fix] of cases) {
+    const text = GOOD.replace(from, to);
+    assert.notEqual(text, GOOD);
+    const file = parseStudy(text, 'studies/x.yaml');
+    for (const check of [checkStudy, resolveStudy]) {
+      await assert.rejects(check(file, silent, new AbortController().signal), (error: TierbedError) => {
+        assert.equal(error.kind, 'invalid');
+        assert.match(error.message, message);
+        if (fix) assert.match(error.fix ?? '', fix);
+        return true;
+      });
+    }
+  }
 });
