@@ -27,7 +27,7 @@ test('a text that is no recipe says what is wrong with it', () => {
     message: /there is no operator 'partishun'; there are: identity, partition/,
     fix: "Did you mean 'partition'?",
   });
-  assert.throws(() => parseRecipeText('partition'), { kind: 'invalid', message: "partition: the key 'at' is missing" });
+  assert.throws(() => parseRecipeText('note+erase'), { kind: 'invalid', message: "erase: the key 'weight' is missing" });
 });
 
 test('settings are YAML, and a value alone is a list of one where a list is wanted', () => {
@@ -97,7 +97,7 @@ test('errors of a file name file, line and key', () => {
     ['- note\n- partishun\n', /^r\.yaml:2: \[1\]: "partishun" is not allowed; allowed: identity, partition/, /'partition'/],
     ['- note\n- note: { n: x }\n', /^r\.yaml:2: \[1\]\.note\.n: expected integer, got "x"/],
     ['\nrecipe: note+partishun\n', /^r\.yaml:2: recipe: there is no operator 'partishun'/, /'partition'/],
-    ['recipe:\n  - note\n  - partition\n', /^r\.yaml:3: recipe\[1\]: partition: the key 'at' is missing/],
+    ['recipe:\n  - note\n  - erase\n', /^r\.yaml:3: recipe\[1\]: erase: the key 'weight' is missing/],
     ['recipe:\n  - partition: { at: [a] }\n  - note\n', /^r\.yaml:3: recipe\[1\]: note behind partition: /, /before partition/],
     ['recpe: note\n', /^r\.yaml:1: recpe: unknown key; allowed: recipe/, /'recipe'/],
     ['- note\n- [note]\n', /^r\.yaml:2: \[1\]: expected string or object, got a list/],

@@ -44,7 +44,7 @@ const note: Operator = {
 /** Sets all weights of a layer to zero. */
 const erase: Operator = {
   name: 'erase',
-  optionsSchema: options({ weight: { type: 'string' } }),
+  optionsSchema: { ...options({ weight: { type: 'string' } }), required: ['weight'] },
   version: 1,
   async apply(variant, { weight }, context) {
     const zero = (w: Initializer): Initializer =>

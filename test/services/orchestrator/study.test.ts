@@ -369,8 +369,6 @@ test('a recipe that makes no sense is refused before anything is built', async (
       /^studies\/x\.yaml:7: recipes\.halves\[1\]: partition behind partition: .*has cut it already$/,
       /Name all cuts in one partition/,
     ],
-    ['[{ partition: { at: [a] } }]', 'identity+partition', /:7: recipes\.halves\[1\]: partition: the key 'at' is missing/],
-    ['{ partition: { at: [a] } }', 'partition', /:7: recipes\.halves\[0\]: partition: the key 'at' is missing/],
     ['pictures: [[b, c], d]', 'picture: [d]', /:8: recipes\.named\[1\]: partition\.at names the workload 'picture'/],
   ];
   for (const [from, to, message, fix] of cases) {
