@@ -123,7 +123,12 @@ async function swap(building: string, target: string, aside: string): Promise<vo
     await rename(building, target);
   } catch (error) {
     if (filled) await rename(aside, target).catch(() => {});
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    throw new TierbedError('refused', ` was filled by somebody else meanwhile`, {
+      fix: 'Give another folder with --out.',
+      cause: error,
+    });
   }
 }
 

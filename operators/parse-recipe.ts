@@ -45,7 +45,15 @@ export async function readRecipe(text: string, settings: readonly string[] = [])
 /** As `readRecipe`, of a text. */
 export function parseRecipeText(text: string, settings: readonly string[] = []): Recipe {
   const steps = withSettings(stepsOf(text), settings);
-  for (const index of steps.keys()) checkStep(steps, index);
+  for (const index of steps.keys()) {
+    try {
+      checkStep(steps, index);
+    } catch (error) {
+      if (!(error instanceof TierbedError) || error.fix !== undefined) throw error;
+      const fix = 'Set options with --set OPERATOR.OPTION=VALUE, or write the recipe as a YAML file.';
+      throw new TierbedError(error.kind, error.message, { fix, cause: error });
+    }
+  }
   return { name: steps.map((step) => step.operator).join('+'), steps };
 }
 

@@ -42,21 +42,24 @@ export async function buildVariants(
 }
 
 async function takeStep(workload: Workload, variant: Variant, step: Step, options: BuildOptions): Promise<Variant[]> {
-  const signal = options.signal ?? new AbortController().signal;
+  const { signal = new AbortController().signal, progress = silent, threads = 0 } = options;
   if (signal.aborted) throw new TierbedError('cancelled', 'cancelled while models were built');
   const taken = operator(step.operator);
   assertTakes(taken, variant);
   const data: string[] = [];
-  for (const part of taken.reads?.(step.options) ?? []) data.push(await partHash(workload, part, signal));
+  for (const part of taken.reads?.(step.options) ?? []) {
+    progress.start(`reading the  part of `);
+    data.push(await partHash(workload, part, signal));
+    progress.stop();
+  }
   const cache = options.cache ?? join(cacheDir(), 'variants');
   const key = stepKey(workload.name, variant, step, taken.version, data);
   const kept = await readKept(join(cache, key), variant);
   const { tookMs, made } =
     kept ??
     (await keepStep(cache, key, variant, async (outDir) => {
-      const context = { workload, outDir, threads: options.threads ?? 0, progress: options.progress ?? silent, signal };
       const startMs = performance.now();
-      const made = await taken.apply(variant, step.options, context);
+      const made = await taken.apply(variant, step.options, { workload, outDir, threads, progress, signal });
       return { tookMs: performance.now() - startMs, made };
     }));
   return made.map(({ name, stages, facts = {} }): Variant => {

@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -344,4 +345,25 @@ test('the operators are listed', async () => {
   assert.match(stdout, /│ partition .*│ at /);
   const listed = JSON.parse((await apply('--list', '--json')).stdout) as { name: string; options: object }[];
   assert.ok(listed.some(({ name, options }) => name === 'partition' && 'properties' in options));
+});
+
+test('what a killed run leaves beside the folder is removed by a later one', async () => {
+  const around = join(work, 'killed');
+  mkdirSync(around);
+  const out = join(around, 'out');
+  const { child, ended } = start(['slow', '--workload', workload, '--out', out]);
+  for (let i = 0; readdirSync(around).length === 0; i++) {
+    assert.ok(i < 600 && child.exitCode === null, 'the run began');
+    await delay(50);
+  }
+  child.kill('SIGKILL');
+  await ended;
+  const [left = ''] = readdirSync(around);
+  assert.match(left, /^building-out-/);
+  await made('identity', out);
+  assert.deepEqual(readdirSync(around).sort(), [left, 'out']);
+  const twoHoursAgo = Date.now() / 1000 - 7200;
+  utimesSync(join(around, left), twoHoursAgo, twoHoursAgo);
+  await made('identity', out, '--force');
+  assert.deepEqual(readdirSync(around), ['out']);
 });
