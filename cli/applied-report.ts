@@ -64,7 +64,10 @@ function unreadableLines(accuracy: ManifestAccuracy | null): string[] {
   if (unreadable.length === 0) return [];
   const more = unreadable.length > SHOWN ? ` and ${unreadable.length - SHOWN} more` : '';
   const names = unreadable.slice(0, SHOWN).map(({ id }) => id);
-  const what = unreadable.length === 1 ? '1 item could not be read and does' : `${unreadable.length} items could not be read and do`;
+  const what =
+    unreadable.length === 1
+      ? '1 item could not be read and does'
+      : `${unreadable.length} items could not be read and do`;
   return [`${what} not count: ${names.join(', ')}${more}`];
 }
 

@@ -92,7 +92,7 @@ export interface ManifestParts {
   readonly input: { readonly stage: StageModel; readonly figures: StageFigures };
   /** As they were written. */
   readonly stages: readonly { readonly stage: StageModel; readonly figures: StageFigures }[];
-  readonly scores: ManifestScores | undefined;| null } | undefined;
+  readonly scores: ManifestScores | undefined;
   readonly cost: ManifestCost;
   readonly runtime: string;
   readonly threads: number;

@@ -125,7 +125,7 @@ async function swap(building: string, target: string, aside: string): Promise<vo
     if (filled) await rename(aside, target).catch(() => {});
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-    throw new TierbedError('refused', ` was filled by somebody else meanwhile`, {
+    throw new TierbedError('refused', `${target} was filled by somebody else meanwhile`, {
       fix: 'Give another folder with --out.',
       cause: error,
     });

@@ -48,7 +48,7 @@ async function takeStep(workload: Workload, variant: Variant, step: Step, option
   assertTakes(taken, variant);
   const data: string[] = [];
   for (const part of taken.reads?.(step.options) ?? []) {
-    progress.start(`reading the  part of `);
+    progress.start(`reading the ${part} part of ${workload.name}`);
     data.push(await partHash(workload, part, signal));
     progress.stop();
   }

@@ -26,7 +26,13 @@ interface Entry {
  *
  * @param data hashes of the parts of the data that the step reads
  */
-export function stepKey(workload: string, variant: Variant, step: Step, version: number, data: readonly string[]): string {
+export function stepKey(
+  workload: string,
+  variant: Variant,
+  step: Step,
+  version: number,
+  data: readonly string[],
+): string {
   const stages = variant.stages.map(({ files, ...rest }) => ({
     ...rest,
     files: files.map(({ name, sha256 }) => [name, sha256]),
@@ -116,7 +122,10 @@ function fullDisk(error: unknown, cache: string): unknown {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   const raw = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
   if (!raw && !(error instanceof TierbedError && error.kind === 'exhausted')) return error;
-  return new TierbedError('exhausted', `there is no room left in the cache ${cache}`, { fix: FIXES.full, cause: error });
+  return new TierbedError('exhausted', `there is no room left in the cache ${cache}`, {
+    fix: FIXES.full,
+    cause: error,
+  });
 }
 
 /** Gives a built folder its name, unless another process was first: what that built is as good, if it is whole. */

@@ -114,8 +114,16 @@ test('docs/apply.md has every key of a manifest and every option of the command'
   const keys = keysIn(JSON.parse(read('docs', 'manifest.schema.json')));
   const inPlain = ['calibration', 'tuning', 'evaluation', 'kind'];
   assert.ok(keys.length > 40);
-  assert.deepEqual(missingIn(text, [...new Set(keys)].filter((key) => !inPlain.includes(key))), []);
-  const options = [...read('cli', 'commands', 'apply.ts').matchAll(/option\('(--[a-z-]+)/g)].map((match) => match[1] as string);
+  assert.deepEqual(
+    missingIn(
+      text,
+      [...new Set(keys)].filter((key) => !inPlain.includes(key)),
+    ),
+    [],
+  );
+  const options = [...read('cli', 'commands', 'apply.ts').matchAll(/option\('(--[a-z-]+)/g)].map(
+    (match) => match[1] as string,
+  );
   assert.ok(options.length > 8);
   assert.deepEqual(missingIn(text, options), []);
 });

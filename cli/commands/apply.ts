@@ -1,8 +1,8 @@
+import { TierbedError } from '../../base/errors.js';
+import type { Progress } from '../../base/progress.js';
 import { type Applied, applyRecipe } from '../../operators/apply-recipe.js';
 import { OPERATORS } from '../../operators/index.js';
 import { readRecipe } from '../../operators/parse-recipe.js';
-import { TierbedError } from '../../base/errors.js';
-import type { Progress } from '../../base/progress.js';
 import { loadOwn, ownNames } from '../../workloads/own/index.js';
 import type { Workload } from '../../workloads/types.js';
 import { loadWorkloadFile } from '../../workloads/workload-file.js';

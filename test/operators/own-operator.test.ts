@@ -56,5 +56,8 @@ test('the operator of docs/operators.md is one file and one line', async (t) => 
   const cut = apply('round-weights+partition', 'cut', ...four, '--set', 'partition.at=relu1');
   assert.equal(cut.stages.length, 2);
   assert.equal(cut.recipe[0]?.cached, true);
-  assert.throws(() => apply('round-weights', 'wrong', '--set', 'round-weights.bits=24'), /round-weights\.bits: must be <= 23/);
+  assert.throws(
+    () => apply('round-weights', 'wrong', '--set', 'round-weights.bits=24'),
+    /round-weights\.bits: must be <= 23/,
+  );
 });

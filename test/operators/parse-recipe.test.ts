@@ -20,14 +20,20 @@ test('a text is operators in their order, and its name is what it says', () => {
 
 test('a text that is no recipe says what is wrong with it', () => {
   for (const text of ['', '+', 'note+', 'note++identity']) {
-    assert.throws(() => parseRecipeText(text), { kind: 'invalid', message: /is no recipe: an operator's name is missing/ });
+    assert.throws(() => parseRecipeText(text), {
+      kind: 'invalid',
+      message: /is no recipe: an operator's name is missing/,
+    });
   }
   assert.throws(() => parseRecipeText('note+partishun'), {
     kind: 'invalid',
     message: /there is no operator 'partishun'; there are: identity, partition/,
     fix: "Did you mean 'partition'?",
   });
-  assert.throws(() => parseRecipeText('note+erase'), { kind: 'invalid', message: "erase: the key 'weight' is missing" });
+  assert.throws(() => parseRecipeText('note+erase'), {
+    kind: 'invalid',
+    message: "erase: the key 'weight' is missing",
+  });
 });
 
 test('settings are YAML, and a value alone is a list of one where a list is wanted', () => {
@@ -88,17 +94,27 @@ test('a file has the recipe as a study has it, alone or under a key', () => {
     assert.deepEqual(parseRecipeFile(content, 'recipes/halves.yaml'), { name: 'halves', steps: halves });
   }
   assert.deepEqual(parseRecipeFile('recipe: note+partition', 'x.yml', ['partition.at=a']).steps, halves);
-  assert.deepEqual(parseRecipeFile('- partition: { at: [a] }', 'x.yml', ['partition.at=b']).steps[0]?.options, { at: ['b'] });
+  assert.deepEqual(parseRecipeFile('- partition: { at: [a] }', 'x.yml', ['partition.at=b']).steps[0]?.options, {
+    at: ['b'],
+  });
   assert.deepEqual(parseRecipeFile('[]', 'x.yml').steps, []);
 });
 
 test('errors of a file name file, line and key', () => {
   const cases: [string, RegExp, RegExp?][] = [
-    ['- note\n- partishun\n', /^r\.yaml:2: \[1\]: "partishun" is not allowed; allowed: identity, partition/, /'partition'/],
+    [
+      '- note\n- partishun\n',
+      /^r\.yaml:2: \[1\]: "partishun" is not allowed; allowed: identity, partition/,
+      /'partition'/,
+    ],
     ['- note\n- note: { n: x }\n', /^r\.yaml:2: \[1\]\.note\.n: expected integer, got "x"/],
     ['\nrecipe: note+partishun\n', /^r\.yaml:2: recipe: there is no operator 'partishun'/, /'partition'/],
     ['recipe:\n  - note\n  - erase\n', /^r\.yaml:3: recipe\[1\]: erase: the key 'weight' is missing/],
-    ['recipe:\n  - partition: { at: [a] }\n  - note\n', /^r\.yaml:3: recipe\[1\]: note behind partition: /, /before partition/],
+    [
+      'recipe:\n  - partition: { at: [a] }\n  - note\n',
+      /^r\.yaml:3: recipe\[1\]: note behind partition: /,
+      /before partition/,
+    ],
     ['recpe: note\n', /^r\.yaml:1: recpe: unknown key; allowed: recipe/, /'recipe'/],
     ['- note\n- [note]\n', /^r\.yaml:2: \[1\]: expected string or object, got a list/],
     ['', /expected string or array or object, got nothing/],
@@ -147,5 +163,8 @@ test('what ends as a YAML file is one, and its absence is said', async (t) => {
   writeFileSync(join(folder, 'mine.yaml'), '- identity\n');
   assert.equal((await readRecipe(join(folder, 'mine.yaml'))).name, 'mine');
   assert.equal((await readRecipe('identity')).name, 'identity');
-  await assert.rejects(readRecipe(join(folder, 'other.yaml')), { kind: 'missing', message: /other\.yaml: there is no such file/ });
+  await assert.rejects(readRecipe(join(folder, 'other.yaml')), {
+    kind: 'missing',
+    message: /other\.yaml: there is no such file/,
+  });
 });

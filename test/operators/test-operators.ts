@@ -32,7 +32,12 @@ async function changed(
 /** Writes a word into the model. */
 const note: Operator = {
   name: 'note',
-  optionsSchema: options({ text: { type: 'string' }, list: { type: 'array', items: { type: 'string' } }, n: { type: 'integer' }, reads: { type: 'boolean' } }),
+  optionsSchema: options({
+    text: { type: 'string' },
+    list: { type: 'array', items: { type: 'string' } },
+    n: { type: 'integer' },
+    reads: { type: 'boolean' },
+  }),
   version: 1,
   reads: ({ reads }) => (reads ? ['calibration'] : []),
   async apply(variant, { text = 'noted' }, context) {
@@ -87,7 +92,9 @@ const choosy: Operator = {
   optionsSchema: options({}),
   version: 1,
   after: (previous) =>
-    previous.some(({ operator }) => operator === 'note') ? { reason: 'it reads no notes', fix: 'Leave note out.' } : undefined,
+    previous.some(({ operator }) => operator === 'note')
+      ? { reason: 'it reads no notes', fix: 'Leave note out.' }
+      : undefined,
   apply: async (variant) => [variant],
 };
 

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,36 +86,44 @@ test('an operator that wants a whole model is not given stages, whoever made the
 
 test('an operator that fails leaves nothing in the cache', async (t) => {
   const { work, cache } = await setUp(t);
-  await assert.rejects(buildVariants(work, 'x', [step('partition', { at: ['nowhere'] })], { cache }), { kind: 'invalid' });
+  await assert.rejects(buildVariants(work, 'x', [step('partition', { at: ['nowhere'] })], { cache }), {
+    kind: 'invalid',
+  });
   assert.deepEqual(readdirSync(cache), []);
 });
 
 /** A folder with room for that many bytes and no more; undefined where this process may not mount one. */
-function smallDisk(t: TestContext, folder: string, bytes: number): string | undefined {
-  const disk = join(folder, 'disk');
-  mkdirSync(disk);
+function smallDisk(t: TestContext, bytes: number): string | undefined {
+  const disk = mkdtempSync(join(tmpdir(), 'tierbed-disk-'));
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', disk], { stdio: 'ignore' });
   } catch {
+    rmdirSync(disk);
     t.skip('mounting a small disk takes root');
     return undefined;
   }
-  t.after(() => execFileSync('umount', ['-l', disk]));
+  t.after(() => {
+    execFileSync('umount', ['-l', disk]);
+    rmdirSync(disk);
+  });
   return disk;
 }
 
 test('a disk that fills up leaves nothing that is ever found', async (t) => {
-  const { work, folder } = await setUp(t);
-  const cache = smallDisk(t, folder, 256 << 10);
+  const { work } = await setUp(t);
+  const cache = smallDisk(t, 256 << 10);
   if (cache === undefined) return;
-  const full = { kind: 'exhausted', message: /no room left in the cache .*disk/, fix: /Free some space there, or set TIERBED_CACHE/ };
+  const full = {
+    kind: 'exhausted',
+    message: /no room left in the cache .*disk/,
+    fix: /Free some space there, or set TIERBED_CACHE/,
+  };
   const build = (bytes: number) => buildVariants(work, 'x', [step('large', { bytes })], { cache });
   // The operator's own write fails.
   await assert.rejects(build(1 << 20), full);
   assert.deepEqual(readdirSync(cache), []);
-  // The write of the model does, for which less is left than it takes.
-  const modelBytes = statSync(work.modelPath).size;
-  writeFileSync(join(cache, 'ballast'), new Uint8Array((256 << 10) - modelBytes + 4096));
+  // The write of the model does, for which no page is left beside the operator's own file.
+  writeFileSync(join(cache, 'ballast'), new Uint8Array((256 << 10) - 4096));
   await assert.rejects(build(1), full);
   assert.deepEqual(readdirSync(cache), ['ballast']);
   rmSync(join(cache, 'ballast'));
@@ -147,7 +165,10 @@ test('what a killed process leaves is never used, and is removed when it is old'
      const work = await tinyWorkload(${JSON.stringify(folder)});
      await buildVariants(work, 'x', [{ operator: 'slow', options: {} }], { cache: ${JSON.stringify(cache)} });`,
   );
-  const child = spawn(process.execPath, [script], { stdio: 'inherit', cwd: fileURLToPath(new URL('.', import.meta.url)) });
+  const child = spawn(process.execPath, [script], {
+    stdio: 'inherit',
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
+  });
   t.after(() => child.kill('SIGKILL'));
   const half = (): string | undefined => {
     const names = existsSync(cache) ? readdirSync(cache) : [];

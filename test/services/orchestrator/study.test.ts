@@ -355,7 +355,10 @@ test('a recipe may be a text', () => {
   const identity = { operator: 'identity', options: {} };
   assert.deepEqual(study.recipes.whole, [identity, identity]);
   const error = errorOf('whole: []', 'whole: identity+partishun');
-  assert.match(error.message, /^studies\/x\.yaml:6: recipes\.whole: there is no operator 'partishun'; there are: identity/);
+  assert.match(
+    error.message,
+    /^studies\/x\.yaml:6: recipes\.whole: there is no operator 'partishun'; there are: identity/,
+  );
   assert.equal(error.fix, "Did you mean 'partition'?");
   assert.match(errorOf('whole: []', 'whole: identity+').message, /:6: recipes\.whole: 'identity\+' is no recipe/);
   assert.match(errorOf('whole: []', 'whole: 3').message, /:6: recipes\.whole: expected string or array, got 3/);
