@@ -19,9 +19,9 @@ function oneReport(folder: string, manifest: Manifest): string {
     ],
   );
   const steps = table(
-    ['step', 'options', 'took', ''],
+    ['step', 'options', 'took', 'cached'],
     recipe.map(({ operator, options, tookMs, cached }) => {
-      return [operator, shortened(options), formatMs(tookMs), cached ? 'from the cache' : ''];
+      return [operator, shortened(options), formatMs(tookMs), cached ? 'yes' : 'no'];
     }),
   );
   const lines = [

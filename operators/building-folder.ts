@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { undoOnExit } from '../base/clean-up.js';
 import { isAlive, type ProcessOwner, thisProcess } from '../base/process-owner.js';
 
 /** A folder whose process is gone is not touched before: so long after, nobody is still looking at what it was doing. */
@@ -8,14 +10,30 @@ const OLD_MS = 3_600_000;
 /** Nor one whose process cannot be asked for: on another host, or in another container. */
 const FOREIGN_OLD_MS = 7 * 24 * 3_600_000;
 
+/** A folder to build something in, before it gets its name. */
+export interface BuildingFolder {
+  readonly path: string;
+  /** Removes it with what is left in it. Never fails: what cannot be removed now, a later run does. */
+  remove(): Promise<void>;
+}
+
 /**
- * A new, empty folder to build something in, before it gets its name. Its own name says which process it belongs to.
+ * Makes a new, empty folder, whose name says which process it belongs to. It does not outlive that process, unless the
+ * process is killed.
  *
  * @param prefix what the folders begin with that are for the same thing
  */
-export function makeBuildingFolder(parent: string, prefix = 'building'): Promise<string> {
+export async function makeBuildingFolder(parent: string, prefix = 'building'): Promise<BuildingFolder> {
   const { pid, startTicks, host } = thisProcess();
-  return mkdtemp(join(parent, `${prefix}-${pid}-${startTicks || 0}-${hashOf(host)}-`));
+  const path = await mkdtemp(join(parent, `${prefix}-${pid}-${startTicks || 0}-${hashOf(host)}-`));
+  const forget = undoOnExit(() => rmSync(path, { recursive: true, force: true }));
+  return {
+    path,
+    async remove() {
+      await rm(path, { recursive: true, force: true }).catch(() => {});
+      forget();
+    },
+  };
 }
 
 /** Removes the folders that processes left which were killed while they were building. Never fails. */

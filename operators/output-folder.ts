@@ -1,5 +1,7 @@
-import { access, constants, mkdir, readdir, readFile, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { access, constants, mkdir, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
+import { undoOnExit } from '../base/clean-up.js';
 import { diskError } from '../base/disk-error.js';
 import { TierbedError } from '../base/errors.js';
 import { makeBuildingFolder, removeAbandoned } from './building-folder.js';
@@ -30,23 +32,25 @@ export async function prepareOutput(dir: string, force: boolean): Promise<Output
   return writing(dir, async () => {
     const parent = dirname(target);
     const made = await mkdir(parent, { recursive: true });
+    const forget = undoOnExit(() => removeEmpty(parent, made));
     const inside = await mustStayInPlace(target);
     const holder = inside ? target : parent;
     const prefix = inside ? 'building' : `building-${basename(target)}`;
     await removeAbandoned(holder, prefix);
     const around = await makeBuildingFolder(holder, prefix);
     // One more folder, made like any other: that around it is for its owner's eyes alone.
-    const building = join(around, 'new');
+    const building = join(around.path, 'new');
     await mkdir(building);
     return {
       building,
       async publish() {
-        await writing(dir, () => (inside ? moveInto(building, target) : swap(building, target, join(around, 'old'))));
-        await rm(around, { recursive: true, force: true }).catch(() => {});
+        await writing(dir, async () => (inside ? moveInto : swap)(building, target, join(around.path, 'old')));
+        await around.remove();
       },
       async discard() {
-        await rm(around, { recursive: true, force: true }).catch(() => {});
-        if (made !== undefined) await removeEmpty(parent, made);
+        await around.remove();
+        removeEmpty(parent, made);
+        forget();
       },
     };
   });
@@ -116,13 +120,14 @@ async function mustStayInPlace(target: string): Promise<boolean> {
   );
 }
 
-async function swap(building: string, target: string, aside: string): Promise<void> {
-  const filled = (await readdir(target).catch(() => [])).length > 0;
-  if (filled) await rename(target, aside);
+/** All at once for this process: it cannot end between the two moves. */
+function swap(building: string, target: string, aside: string): void {
+  const filled = existsSync(target) && readdirSync(target).length > 0;
+  if (filled) renameSync(target, aside);
   try {
-    await rename(building, target);
+    renameSync(building, target);
   } catch (error) {
-    if (filled) await rename(aside, target).catch(() => {});
+    if (filled) renameSync(aside, target);
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
     throw new TierbedError('refused', `${target} was filled by somebody else meanwhile`, {
@@ -133,25 +138,26 @@ async function swap(building: string, target: string, aside: string): Promise<vo
 }
 
 /** The manifest goes first and comes last: while it is away, there is no variant. */
-async function moveInto(building: string, target: string): Promise<void> {
-  await rm(join(target, MANIFEST_FILE), { force: true });
-  for (const name of await readdir(target)) {
-    if (!name.startsWith('building-')) await rm(join(target, name), { recursive: true, force: true });
+function moveInto(building: string, target: string): void {
+  rmSync(join(target, MANIFEST_FILE), { force: true });
+  for (const name of readdirSync(target)) {
+    if (!name.startsWith('building-')) rmSync(join(target, name), { recursive: true, force: true });
   }
-  const names = await readdir(building);
+  const names = readdirSync(building);
   for (const name of names.sort((a, b) => Number(a === MANIFEST_FILE) - Number(b === MANIFEST_FILE))) {
-    await rename(join(building, name), join(target, name));
+    renameSync(join(building, name), join(target, name));
   }
 }
 
-/** Removes a folder and those around it that it was made with, as far as they are empty. */
-async function removeEmpty(folder: string, outermost: string): Promise<void> {
-  for (let at = folder; ; at = dirname(at)) {
-    const removed = await rmdir(at).then(
-      () => true,
-      () => false,
-    );
-    if (!removed || at === outermost || at === dirname(at)) return;
+/** Removes a folder and those around it that it was made with, as far as they are empty; none when none was made. */
+function removeEmpty(folder: string, outermost: string | undefined): void {
+  if (outermost === undefined) return;
+  for (let at = folder; at.startsWith(outermost); at = dirname(at)) {
+    try {
+      rmdirSync(at);
+    } catch {
+      return; // Somebody has put something there.
+    }
   }
 }
 

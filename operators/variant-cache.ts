@@ -84,7 +84,8 @@ export async function keepStep(
     });
   await written(mkdir(cache, { recursive: true }));
   await removeAbandoned(cache);
-  const outDir = await written(makeBuildingFolder(cache));
+  const building = await written(makeBuildingFolder(cache));
+  const outDir = building.path;
   const inFolder = (path: string): string => {
     const inside = relative(outDir, path);
     return inside.startsWith('..') || isAbsolute(inside) ? path : inside;
@@ -107,8 +108,7 @@ export async function keepStep(
   } catch (error) {
     throw fullDisk(error, cache);
   } finally {
-    // Where it fails, what went wrong before is what there is to say; a later run removes it.
-    await rm(outDir, { recursive: true, force: true }).catch(() => {});
+    await building.remove();
   }
 }
 

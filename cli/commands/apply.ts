@@ -73,7 +73,8 @@ async function apply(recipe: string | undefined, model: string | undefined, opti
   const of = needed('--workload', options.workload, `Give the file of the model's data, or ${ownNames.join(', ')}.`);
   const threads = numberOption('--threads', options.threads, { low: 0, high: 1024, unit: 'threads', whole: true });
   const progress = createProgress(process.stderr, { quiet: options.quiet === true });
-  const { signal, dispose } = stopSignal();
+  // Not every step of the work can look at the signal, and what is left half done is removed on the way out.
+  const { signal, dispose } = stopSignal(500);
   try {
     const read = await readRecipe(recipe, options.set);
     const workload = await load(of, model, progress, signal);

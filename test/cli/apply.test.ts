@@ -189,8 +189,8 @@ test('a worse variant says by how many points, and a table says so, too', async 
   assert.match(stdout, /│ before .*\d kB .*│ 4 /);
   assert.match(stdout, /│ after .*│ 50\.0 % │ +4 /);
   assert.match(stdout, /│ {3}stage-1\.onnx /);
-  assert.match(stdout, /│ erase .*│ weight: "head" .*│ from the cache/);
-  assert.match(stdout, /│ partition .*ms │ +│/);
+  assert.match(stdout, /│ erase .*│ weight: "head" .*│ yes +│/);
+  assert.match(stdout, /│ partition .*ms │ no +│/);
   assert.match(stdout, /top1: (as before|\d+\.\d\d points (worse|better) than before)/);
 });
 
@@ -297,9 +297,9 @@ test('a disk that fills up while the folder is written leaves no variant', async
   }
 });
 
-test('Ctrl-C ends it and leaves nothing', async () => {
-  const out = join(work, 'stopped', 'deep');
-  const { child, ended } = start(['slow', '--workload', workload, '--out', out]);
+/** Starts a recipe, and sends Ctrl-C when its operator is at work. */
+async function stopped(recipe: string, out: string, ...args: string[]): Promise<Ended> {
+  const { child, ended } = start([recipe, '--workload', workload, '--out', out, ...args]);
   const variants = join(cache, 'variants');
   const isBuilding = (): boolean => {
     const names = existsSync(variants) ? readdirSync(variants) : [];
@@ -310,14 +310,27 @@ test('Ctrl-C ends it and leaves nothing', async () => {
     await delay(50);
   }
   child.kill('SIGINT');
-  const { code, stderr } = await ended;
-  assert.equal(code, 130);
-  assert.match(stderr, /cancelled while it was slow/);
-  assert.ok(!existsSync(join(work, 'stopped')));
+  const result = await ended;
   assert.deepEqual(
     readdirSync(variants).filter((name) => name.startsWith('building-')),
     [],
   );
+  return result;
+}
+
+test('Ctrl-C ends it and leaves nothing', async () => {
+  const { code, stderr } = await stopped('slow', join(work, 'stopped', 'deep'));
+  assert.equal(code, 130);
+  assert.match(stderr, /cancelled while it was slow/);
+  assert.ok(!existsSync(join(work, 'stopped')));
+});
+
+test('Ctrl-C ends an operator that does not look, too', async () => {
+  const done = join(work, 'done');
+  const { code } = await stopped('deaf', join(work, 'ended', 'deep'), '--set', `deaf.done=${done}`);
+  assert.equal(code, 130);
+  assert.ok(!existsSync(done), 'it did not come to its end');
+  assert.ok(!existsSync(join(work, 'ended')));
 });
 
 test('items that cannot be read are named, and where none can it is an error', async () => {

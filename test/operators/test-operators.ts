@@ -128,7 +128,23 @@ const slow: Operator = {
   },
 };
 
-for (const operator of [note, erase, both, nothing, sneaky, choosy, large, slow]) {
+/** Works for ten seconds whatever the signal says, and then writes a file. */
+const deaf: Operator = {
+  name: 'deaf',
+  optionsSchema: options({ done: { type: 'string' } }),
+  version: 1,
+  async apply(variant, { done }, { outDir }) {
+    await writeFile(join(outDir, 'half.onnx'), 'half a model');
+    for (let i = 0; i < 100; i++) {
+      for (const endMs = performance.now() + 90; performance.now() < endMs; );
+      await delay(10);
+    }
+    await writeFile(String(done), 'done');
+    return [variant];
+  },
+};
+
+for (const operator of [note, erase, both, nothing, sneaky, choosy, large, slow, deaf]) {
   const apply: Operator['apply'] = (...given) => {
     applied.set(operator.name, (applied.get(operator.name) ?? 0) + 1);
     return operator.apply(...given);

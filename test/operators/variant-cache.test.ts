@@ -209,6 +209,6 @@ test('folders of processes that cannot be asked for are left for a week', async 
   assert.ok(others.every((other) => existsSync(other)));
   await removeAbandoned(folder, 'building', Date.now() + 8 * day);
   assert.ok(others.every((other) => !existsSync(other)));
-  assert.ok(existsSync(own), 'its process is this one');
+  assert.ok(existsSync(own.path), 'its process is this one');
   assert.ok(existsSync(join(folder, 'tiny.onnx')));
 });
