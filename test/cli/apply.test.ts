@@ -174,6 +174,14 @@ test('external data goes beside its model, that of each stage under a name of it
     assert.ok(sameBytes(values, expected), recipe);
   }
   assert.equal(manifestOf(out).input.files.length, 2);
+  // Two stages that both have their data in a file of one name.
+  const twice = ['sneaky', path, '--workload', workload, '--out', out, '--force', '--quiet', '--no-evaluate'];
+  assert.equal((await apply(...twice)).code, 0);
+  assert.deepEqual(
+    manifestOf(out).stages.map(({ files }) => files.map(({ name }) => name)),
+    [0, 1].map((i) => [`stage-${i}.onnx`, `stage-${i}.onnx.data`]),
+  );
+  for (const i of [0, 1]) assert.ok(sameBytes(await runModel(join(out, `stage-${i}.onnx`), feeds), expected));
 });
 
 test('a worse variant says by how many points, and a table says so, too', async () => {
