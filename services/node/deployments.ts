@@ -1,8 +1,8 @@
 import { TierbedError } from '../../base/errors.js';
-import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
 import type { ThreadChoice } from './cgroup.js';
 import { toMs } from './clock.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { FailurePolicy } from './failure-policy.js';
 import type { NextHops, NextStage } from './next-hops.js';
 import type { WorkQueue } from './queue.js';

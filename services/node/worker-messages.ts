@@ -1,8 +1,8 @@
 import type { ErrorKind } from '../../base/errors.js';
-import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 import type { PreprocessSpec } from '../../workloads/types.js';
 import type { CalibrationOrder } from './calibration-job.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 
 /** What makes two sessions the same session; `key` is all of it in one string. */
 export interface SessionSpec {

@@ -2,11 +2,11 @@
 // kept off the thread that serves the network. One job at a time, in the order they come.
 import { parentPort } from 'node:worker_threads';
 import { messageOf, TierbedError } from '../../base/errors.js';
-import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import { ELEMENT_BYTES, elementCount, type NamedTensor, type Tensor } from '../../onnx/tensor.js';
 import type { Preprocessor, PreprocessSpec } from '../../workloads/types.js';
 import { timeJobs } from './calibration-job.js';
 import { elapsedNs, nowNs } from './clock.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { EngineSession } from './engine.js';
 import { engineNamed } from './engines/index.js';
 import { transferable } from './transfer.js';
