@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, extname, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { parseCheckedYaml } from '../base/checked-yaml.js';
 import { messageOf, TierbedError } from '../base/errors.js';
 import type { Progress } from '../base/progress.js';
@@ -26,7 +26,6 @@ export async function loadWorkloadFile(path: string, options: WorkloadFileOption
   });
   const { data } = parseCheckedYaml<WorkloadSpec>(text, path, workloadSchema);
   const { model, progress, signal } = options;
-  const name = basename(path, extname(path));
-  const workload = await loadWorkload(data, { baseDir: dirname(resolve(path)), name, progress, signal });
+  const workload = await loadWorkload(data, { baseDir: dirname(resolve(path)), progress, signal });
   return model === undefined ? workload : { ...workload, modelPath: resolve(model) };
 }

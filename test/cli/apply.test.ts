@@ -222,7 +222,7 @@ test('several variants get a folder each', async () => {
   assert.equal((await made('both', out, '--force')).length, 2);
   const { code, stderr } = await apply('nothing', '--workload', workload, '--out', join(work, 'nothing'));
   assert.equal(code, 3);
-  assert.match(stderr, /nothing makes nothing of the workload 'tiny-workload'/);
+  assert.match(stderr, /nothing makes nothing of the workload 'tiny'/);
   assert.ok(!existsSync(join(work, 'nothing')));
 });
 
@@ -355,7 +355,7 @@ test('items that cannot be read are named, and where none can it is an error', a
   for (const i of [0, 2, 3]) writeFileSync(join(folder, 'pictures', `${i}.png`), 'no picture');
   const none = await apply('identity', '--workload', path, '--out', join(folder, 'none'), '--quiet');
   assert.equal(none.code, 3);
-  assert.match(none.stderr, /no item of tiny-workload can be read; 0\.png: /);
+  assert.match(none.stderr, /no item of tiny can be read; 0\.png: /);
   assert.ok(!existsSync(join(folder, 'none')));
 });
 
