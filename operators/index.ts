@@ -1,3 +1,4 @@
+import { suggest } from '../base/checked-yaml.js';
 import { TierbedError } from '../base/errors.js';
 import { dynamic } from './dynamic.js';
 import { fp16 } from './fp16.js';
@@ -13,6 +14,7 @@ export const OPERATORS: readonly Operator[] = [identity, partition, sptq, dynami
 export function operator(name: string): Operator {
   const found = OPERATORS.find((candidate) => candidate.name === name);
   if (found) return found;
-  const names = OPERATORS.map((candidate) => candidate.name).join(', ');
-  throw new TierbedError('invalid', `there is no operator '${name}'`, { fix: `Use one of: ${names}.` });
+  const names = OPERATORS.map((candidate) => candidate.name);
+  const fix = suggest(name, names).fix ?? `Use one of: ${names.join(', ')}.`;
+  throw new TierbedError('invalid', `there is no operator '${name}'; there are: ${names.join(', ')}`, { fix });
 }

@@ -30,6 +30,7 @@ import type { Facts, StageModel, Variant } from './variant.js';
 /** Cuts the model into stages: at named tensors, or where a rule finds the place. */
 export const partition: Operator = {
   name: 'partition',
+  summary: 'cuts the model into stages, at named tensors or where a rule finds the place',
   optionsSchema: partitionSchema,
   version: 2,
 
@@ -40,6 +41,15 @@ export const partition: Operator = {
       ...(mode === 'narrowest' || mode === 'balanced' ? (['evaluation'] as const) : []),
       ...(calibrates(options as PartitionOptions) ? (['calibration'] as const) : []),
     ];
+  },
+  gives: () => 'stages',
+
+  after(previous) {
+    if (!previous.some(({ operator }) => operator === 'partition')) return undefined;
+    return {
+      reason: 'it cuts a whole model, and the partition before it has cut it already',
+      fix: 'Name all cuts in one partition: `partition: { at: [FIRST, SECOND] }`.',
+    };
   },
 
   check(options, workloads) {

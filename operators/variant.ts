@@ -38,6 +38,8 @@ export interface TakenStep extends Step {
   readonly version: number;
   /** What it took when it was taken: a cached step keeps its time. */
   readonly tookMs: number;
+  /** Whether it was found in the cache. */
+  readonly cached: boolean;
   readonly facts: Facts;
 }
 

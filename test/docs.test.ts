@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { COLUMNS } from '../analysis/columns.js';
 import { packageRoot } from '../base/paths.js';
+import { OPERATORS } from '../operators/index.js';
 import { GateMetrics } from '../services/gate/metrics.js';
 import { agentMetrics } from '../services/link/agent/metrics.js';
 import { FAULTS } from '../services/orchestrator/faults/index.js';
@@ -65,7 +66,7 @@ test('docs/study.md has a row for every key of a study, and names those inside t
   const { workloads: _, ...others } = studySchema.properties;
   const inner = [...new Set(Object.values(others).flatMap(keysIn))].filter((key) => !keys.includes(key));
   // What a trace and an operator's options are is said where they are explained.
-  const all = ['study.md', 'links.md', 'tiers.md', 'partition.md'].map(doc).join('\n');
+  const all = ['study.md', 'operators.md', 'partition.md', 'links.md', 'tiers.md'].map(doc).join('\n');
   assert.deepEqual(
     inner.filter((key) => !new RegExp(`[\`{ ]${key}[\`:]`).test(all)),
     [],
@@ -101,6 +102,32 @@ test('docs/faults.md has a row for every fault, with all its options', () => {
     named.filter((name) => !there.includes(name)),
     [],
   );
+});
+
+test('docs/operators.md has a row and a section for every operator', () => {
+  const text = doc('operators.md');
+  const rows = rowsOf(text).flatMap(({ names }) => names);
+  const missing = OPERATORS.filter(({ name }) => !rows.includes(name) || !text.includes(`\n## ${name}\n`));
+  assert.deepEqual(missing, []);
+});
+
+test('docs/apply.md has every key of a manifest and every option of the command', () => {
+  const text = doc('apply.md');
+  const keys = keysIn(JSON.parse(read('docs', 'manifest.schema.json')));
+  const inPlain = ['calibration', 'tuning', 'evaluation', 'kind'];
+  assert.ok(keys.length > 40);
+  assert.deepEqual(
+    missingIn(
+      text,
+      [...new Set(keys)].filter((key) => !inPlain.includes(key)),
+    ),
+    [],
+  );
+  const options = [...read('cli', 'commands', 'apply.ts').matchAll(/option\('(--[a-z-]+)/g)].map(
+    (match) => match[1] as string,
+  );
+  assert.ok(options.length > 8);
+  assert.deepEqual(missingIn(text, options), []);
 });
 
 test('docs/metrics.md names every figure of the link agents and of the gate', async () => {

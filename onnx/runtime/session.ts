@@ -1,7 +1,9 @@
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InferenceSession } from 'onnxruntime-node';
+import { undoOnExit } from '../../base/clean-up.js';
 import type { Model } from '../model.js';
 import type { NamedTensor } from '../tensor.js';
 import { writeModel } from '../write.js';
@@ -44,12 +46,14 @@ export async function openModel(model: string | Model, options: OpenOptions = {}
   if (typeof model === 'string') return openFile(model, options);
   // By way of a file: external data stays where it is, and the bytes are not in memory twice.
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-model-'));
+  const forget = undoOnExit(() => rmSync(folder, { recursive: true, force: true }));
   try {
     const path = join(folder, 'model.onnx');
     await writeModel(model, path);
     return await openFile(path, options);
   } finally {
     await rm(folder, { recursive: true, force: true });
+    forget();
   }
 }
 

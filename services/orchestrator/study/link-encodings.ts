@@ -10,8 +10,8 @@ import type { LinkEncoding } from '../../../onnx/encodings/link-encoding.js';
 import type { StageModel } from '../../../operators/variant.js';
 import { TIER_ROUTES } from '../../link/routes.js';
 import type { LinkName } from '../../link/types.js';
-import type { StudyFile } from './study.js';
 import type { TierName } from '../tiers/tiers.js';
+import type { StudyFile } from './study.js';
 
 /** How tensors between stages are encoded on each link, as a study writes it; on a link that is not named, not at all. */
 export type LinkEncodings = Readonly<Partial<Record<LinkName, EncodingChoice>>>;

@@ -4,7 +4,7 @@ import { messageOf, TierbedError } from '../../../base/errors.js';
 import { KeyedError } from '../../../base/keyed-error.js';
 import type { Progress } from '../../../base/progress.js';
 import { Random } from '../../../base/random.js';
-import { operator } from '../../../operators/index.js';
+import { checkStep } from '../../../operators/check-recipe.js';
 import { buildVariants } from '../../../operators/recipe.js';
 import type { Variant } from '../../../operators/variant.js';
 import { loadWorkload } from '../../../workloads/index.js';
@@ -103,9 +103,9 @@ export async function checkStudy(file: StudyFile, progress: Progress, signal: Ab
 function checkRecipes(file: StudyFile): void {
   const workloads = Object.keys(file.study.workloads);
   for (const [name, steps] of Object.entries(file.study.recipes)) {
-    for (const [i, step] of steps.entries()) {
+    for (const i of steps.keys()) {
       try {
-        operator(step.operator).check?.(step.options, workloads);
+        checkStep(steps, i, workloads);
       } catch (error) {
         throw relocated(file, ['recipes', name, i], error);
       }

@@ -1,4 +1,4 @@
-import { OPERATORS } from '../../../operators/index.js';
+import { recipeSchema } from '../../../operators/recipe-schema.js';
 import { workloadSchema } from '../../../workloads/schema.js';
 import { directionProperties } from '../../link/schema.js';
 import { TRACE_FORMATS } from '../../link/traces/index.js';
@@ -41,18 +41,6 @@ export const linksSchema = {
   additionalProperties: false,
 };
 
-/** One operator: its name alone, or a map from its name to its options. */
-const stepSchema = {
-  type: ['string', 'object'],
-  properties: Object.fromEntries(OPERATORS.map(({ name, optionsSchema }) => [name, optionsSchema])),
-  additionalProperties: false,
-  minProperties: 1,
-  maxProperties: 1,
-  if: { type: 'string' },
-  // biome-ignore lint/suspicious/noThenProperty: `then` is JSON Schema's word
-  then: { enum: OPERATORS.map(({ name }) => name) },
-};
-
 /** What all tiers' CPUs and memory are multiplied by. */
 const scaleSchema = { type: 'number', exclusiveMinimum: 0, maximum: 64 };
 
@@ -72,7 +60,7 @@ export const studySchema = {
       type: 'object',
       minProperties: 1,
       propertyNames: { pattern: NAME },
-      additionalProperties: { type: 'array', items: stepSchema },
+      additionalProperties: recipeSchema,
     },
     placements: {
       type: 'array',

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { messageOf, TierbedError } from '../../../base/errors.js';
+import { type RecipeChoice, stepsOf } from '../../../operators/recipe-schema.js';
 import type { Step } from '../../../operators/variant.js';
 import type { WorkloadSpec } from '../../../workloads/index.js';
 import type { TraceFormat } from '../../link/traces/index.js';
@@ -84,12 +85,10 @@ export interface StudyFile {
   errorAt(path: YamlPath, message: string, options?: { fix?: string; cause?: TierbedError }): TierbedError;
 }
 
-type StepChoice = string | Readonly<Record<string, Readonly<Record<string, unknown>> | null>>;
-
 /** A study as its file has it. */
 interface StudyChoices extends Partial<Omit<Study, 'recipes' | 'links' | 'onHopFailure' | 'tiers'>> {
   readonly workloads: Study['workloads'];
-  readonly recipes: Readonly<Record<string, readonly StepChoice[]>>;
+  readonly recipes: Readonly<Record<string, RecipeChoice>>;
   readonly placements: readonly string[];
   readonly links: Readonly<Record<LinkName, string | LinkChoice>>;
   readonly onHopFailure?: Partial<HopFailurePolicy>;
@@ -125,7 +124,7 @@ export function parseStudy(text: string, path: string, overrides: StudyOverrides
     name: data.name ?? nameOf(path),
     seed: data.seed ?? 1,
     workloads: data.workloads,
-    recipes: mapValues(data.recipes, (steps) => steps.map(stepOf)),
+    recipes: mapValues(data.recipes, (recipe, recipeName) => recipeOf(recipe, recipeName, errorAt)),
     placements: data.placements,
     links: mapValues(data.links, (link) => (typeof link === 'string' ? { preset: link } : link)),
     encodings: data.encodings ?? {},
@@ -179,10 +178,13 @@ function nameOf(path: string): string {
   return basename(path, extname(path)).replace(/[^A-Za-z0-9_-]/g, '-') || 'study';
 }
 
-function stepOf(choice: StepChoice): Step {
-  if (typeof choice === 'string') return { operator: choice, options: {} };
-  const [operator, options] = Object.entries(choice)[0] as [string, Step['options'] | null];
-  return { operator, options: options ?? {} };
+function recipeOf(recipe: RecipeChoice, name: string, errorAt: StudyFile['errorAt']): readonly Step[] {
+  try {
+    return stepsOf(recipe);
+  } catch (error) {
+    if (!(error instanceof TierbedError)) throw error;
+    throw errorAt(['recipes', name], error.message, { cause: error });
+  }
 }
 
 function mapValues<K extends string, V, W>(record: Readonly<Record<K, V>>, map: (value: V, key: K) => W): Record<K, W> {

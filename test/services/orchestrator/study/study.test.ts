@@ -6,9 +6,11 @@ import { type TestContext, test } from 'node:test';
 import { parse } from 'yaml';
 import { TierbedError } from '../../../../base/errors.js';
 import { packageRoot } from '../../../../base/paths.js';
+import { silent } from '../../../../base/progress.js';
 import type { LinkSettings } from '../../../../services/link/types.js';
 import { studyAsYaml } from '../../../../services/orchestrator/study/as-yaml.js';
 import { resolveLinks } from '../../../../services/orchestrator/study/links.js';
+import { checkStudy, resolveStudy } from '../../../../services/orchestrator/study/resolve.js';
 import { resolveStandingLinks } from '../../../../services/orchestrator/study/standing-links.js';
 import { loadStudy, parseStudy, scaledTiers } from '../../../../services/orchestrator/study/study.js';
 import { resolveTimeline } from '../../../../services/orchestrator/study/timeline-entry.js';
@@ -388,5 +390,44 @@ test('every way of writing a partition is taken', () => {
       { kind: 'invalid' },
       step,
     );
+  }
+});
+
+test('a recipe may be a text', () => {
+  const { study } = parseStudy(GOOD.replace('whole: []', 'whole: identity + identity'), 'x.yaml');
+  const identity = { operator: 'identity', options: {} };
+  assert.deepEqual(study.recipes.whole, [identity, identity]);
+  const error = errorOf('whole: []', 'whole: identity+partishun');
+  assert.match(
+    error.message,
+    /^studies\/x\.yaml:6: recipes\.whole: there is no operator 'partishun'; there are: identity/,
+  );
+  assert.equal(error.fix, "Did you mean 'partition'?");
+  assert.match(errorOf('whole: []', 'whole: identity+').message, /:6: recipes\.whole: 'identity\+' is no recipe/);
+  assert.match(errorOf('whole: []', 'whole: 3').message, /:6: recipes\.whole: expected string or array, got 3/);
+});
+
+test('a recipe that makes no sense is refused before anything is built', async () => {
+  const cases: [string, string, RegExp, RegExp?][] = [
+    [
+      '{ partition: { at: [a] } }',
+      '{ partition: { at: [a] } }, { partition: { at: [b] } }',
+      /^studies\/x\.yaml:7: recipes\.halves\[1\]: partition behind partition: .*has cut it already$/,
+      /Name all cuts in one partition/,
+    ],
+    ['pictures: [[b, c], d]', 'picture: [d]', /:8: recipes\.named\[1\]: partition\.at names the workload 'picture'/],
+  ];
+  for (const [from, to, message, fix] of cases) {
+    const text = GOOD.replace(from, to);
+    assert.notEqual(text, GOOD);
+    const file = parseStudy(text, 'studies/x.yaml');
+    for (const check of [checkStudy, resolveStudy]) {
+      await assert.rejects(check(file, silent, new AbortController().signal), (error: TierbedError) => {
+        assert.equal(error.kind, 'invalid');
+        assert.match(error.message, message);
+        if (fix) assert.match(error.fix ?? '', fix);
+        return true;
+      });
+    }
   }
 });

@@ -3,13 +3,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { Progress } from '../../../base/progress.js';
-import { packStudy } from '../../../services/orchestrator/index.js';
-import { planFile } from '../../../services/orchestrator/plan-file.js';
-import { planTable } from '../../../services/orchestrator/plan-table.js';
-import { resolveStudy } from '../../../services/orchestrator/resolve.js';
-import { loadStudy } from '../../../services/orchestrator/study.js';
-import { writeTinyStudy } from './tiny-study.js';
+import type { Progress } from '../../../../base/progress.js';
+import { packStudy } from '../../../../services/orchestrator/index.js';
+import { planFile } from '../../../../services/orchestrator/plan/plan-file.js';
+import { planTable } from '../../../../services/orchestrator/plan/plan-table.js';
+import { resolveStudy } from '../../../../services/orchestrator/study/resolve.js';
+import { loadStudy } from '../../../../services/orchestrator/study/study.js';
+import { writeTinyStudy } from '../tiny-study.js';
 
 async function studyIn(t: TestContext, pictures: number): Promise<{ folder: string; path: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-unreadable-'));
