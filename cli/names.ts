@@ -1,5 +1,5 @@
+import { suggest } from '../base/checked-yaml.js';
 import { TierbedError } from '../base/errors.js';
-import { suggest } from '../services/orchestrator/checked-yaml.js';
 
 /** One of the known names. @throws TierbedError `usage` that says which there are, and which one was meant */
 export function oneOf<T extends string>(what: string, name: string, known: readonly T[]): T {

@@ -4,7 +4,7 @@ import { TierbedError } from '../base/errors.js';
 import { type Progress, silent } from '../base/progress.js';
 import { runtimeVersion } from '../onnx/runtime/version.js';
 import type { NamedTensor } from '../onnx/tensor.js';
-import { metric } from '../workloads/metrics/index.js';
+import { metricOf } from '../workloads/metrics/index.js';
 import { worsening } from '../workloads/metrics/worsening.js';
 import { preparedItems } from '../workloads/prepared.js';
 import type { Workload } from '../workloads/types.js';
@@ -100,7 +100,7 @@ export async function applyRecipe(
 }
 
 function compared(workload: Workload, before: Score, after: Score): ManifestScores {
-  const measured = metric(workload.metric);
+  const measured = metricOf(workload);
   return { before, after, unit: measured.unit, drop: worsening(measured, before.value, after.value) };
 }
 

@@ -11,6 +11,7 @@ import { View } from './quantise/graph/view.js';
 import { choiceSchema, type DynamicOptions, weightSchema } from './quantise/options.js';
 import { preparedFloat } from './quantise/prepared-float.js';
 import { int8Saturates } from './quantise/saturation.js';
+import { refuseSmallerWeights } from './smaller-weights.js';
 import { wholeModel, withRecipe } from './whole-model.js';
 
 /**
@@ -19,12 +20,14 @@ import { wholeModel, withRecipe } from './whole-model.js';
  */
 export const dynamic: Operator = {
   name: 'dynamic',
+  summary: 'weights in int8, activations quantised while it runs',
   optionsSchema: {
     type: ['object', 'null'],
     properties: { ...weightSchema, ...choiceSchema },
     additionalProperties: false,
   },
   version: 1,
+  after: refuseSmallerWeights,
 
   async apply(variant, options, { outDir }) {
     const { perChannel = true, reduceRange = false, ...choice } = (options ?? {}) as DynamicOptions;

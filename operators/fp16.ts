@@ -7,6 +7,7 @@ import { halveCompute } from './quantise/graph/half-compute.js';
 import { halveWeights, LARGEST_HALF, type Overflow } from './quantise/graph/half-weights.js';
 import { refuseQuantised } from './quantise/graph/refuse-quantised.js';
 import { refuseEmulated } from './quantise/half-kernels.js';
+import { refuseSmallerWeights } from './smaller-weights.js';
 import { wholeModel, withRecipe } from './whole-model.js';
 
 interface Fp16Options {
@@ -20,6 +21,7 @@ interface Fp16Options {
  */
 export const fp16: Operator = {
   name: 'fp16',
+  summary: 'weights stored in float16: half the file',
   optionsSchema: {
     type: ['object', 'null'],
     properties: {
@@ -29,6 +31,7 @@ export const fp16: Operator = {
     additionalProperties: false,
   },
   version: 1,
+  after: refuseSmallerWeights,
 
   async apply(variant, options, { outDir }) {
     const { compute = 'float32', overflow = 'keep' } = (options ?? {}) as Fp16Options;

@@ -17,12 +17,14 @@ import { guard } from './quantise/guard.js';
 import { choiceSchema, type SptqOptions, weightSchema } from './quantise/options.js';
 import { preparedFloat } from './quantise/prepared-float.js';
 import { int8Saturates } from './quantise/saturation.js';
+import { refuseSmallerWeights } from './smaller-weights.js';
 import type { StageModel } from './variant.js';
 import { wholeModel, withRecipe } from './whole-model.js';
 
 /** Static post-training quantisation: int8 weights, and activations whose ranges are found on the calibration part. */
 export const sptq: Operator = {
   name: 'sptq',
+  summary: 'weights and activations in int8, with ranges from the calibration part',
   optionsSchema: {
     type: ['object', 'null'],
     properties: {
@@ -38,6 +40,7 @@ export const sptq: Operator = {
     additionalProperties: false,
   },
   version: 1,
+  after: refuseSmallerWeights,
 
   reads: (options) => (options?.maxDrop === undefined ? ['calibration'] : ['calibration', 'tuning']),
 

@@ -144,7 +144,7 @@ async function tierSettings({ tier, engine, threads }: Flags): Promise<{ engine?
 async function readTier(tier: string): Promise<Partial<TierSettings>> {
   const [{ loadTiers, TIER_NAMES, tierSchema }, { parseCheckedYaml }] = await Promise.all([
     import('../../services/orchestrator/tiers/tiers.js'),
-    import('../../services/orchestrator/checked-yaml.js'),
+    import('../../base/checked-yaml.js'),
   ]);
   const known = TIER_NAMES.find((name) => name === tier);
   if (known) return loadTiers()[known];

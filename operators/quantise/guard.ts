@@ -1,6 +1,6 @@
 import { TierbedError } from '../../base/errors.js';
 import { type Progress, silent } from '../../base/progress.js';
-import { metric } from '../../workloads/metrics/index.js';
+import { metricOf } from '../../workloads/metrics/index.js';
 import type { Workload } from '../../workloads/types.js';
 import { evaluate } from '../evaluate.js';
 import type { StageModel } from '../variant.js';
@@ -208,7 +208,7 @@ async function scoreOf(
 }
 
 function scaleOf(workload: Workload): MetricScale {
-  const { unit, better = 'higher' }: Pick<MetricScale, 'unit'> & Partial<MetricScale> = metric(workload.metric);
+  const { unit, better } = metricOf(workload);
   return { unit, better };
 }
 

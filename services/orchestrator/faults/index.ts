@@ -1,5 +1,5 @@
+import { problemOf, suggest } from '../../../base/checked-yaml.js';
 import { TierbedError } from '../../../base/errors.js';
-import { problemOf, suggest } from '../checked-yaml.js';
 import { clockStep } from './clock-step.js';
 import { corruptedMessage } from './corrupted-message.js';
 import { diskFull } from './disk-full.js';

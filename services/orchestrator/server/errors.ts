@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { explainErrors } from '../../../base/checked-yaml.js';
 import { type ErrorKind, messageOf, TierbedError } from '../../../base/errors.js';
-import { explainErrors } from '../checked-yaml.js';
 import type { ErrorBody } from './api.js';
 
 /** The HTTP status of each kind of error. */

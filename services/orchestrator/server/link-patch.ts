@@ -1,8 +1,8 @@
+import { suggest } from '../../../base/checked-yaml.js';
 import { TierbedError } from '../../../base/errors.js';
 import { loadLinkPresets } from '../../link/presets.js';
 import type { Direction, DirectionSettings, LinkSettings } from '../../link/types.js';
 import { validateLinkSettings } from '../../link/validate.js';
-import { suggest } from '../checked-yaml.js';
 import type { LinkPatch } from './api.js';
 
 /** Settings that a trace overrides. */

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
+import { suggest } from '../../../base/checked-yaml.js';
 import { TierbedError } from '../../../base/errors.js';
 import { type LinkPreset, loadLinkPresets } from '../../link/presets.js';
 import { readTrace, traceFormatOf } from '../../link/traces/index.js';
 import type { Direction, DirectionSettings, LinkName, LinkSettings, LinkTrace } from '../../link/types.js';
 import { validateLinkSettings } from '../../link/validate.js';
-import { suggest } from '../checked-yaml.js';
 import type { StudyFile, TraceChoice } from './study.js';
 
 const LINK_NAMES: readonly LinkName[] = ['mobile-edge', 'edge-cloud'];

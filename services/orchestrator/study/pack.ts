@@ -1,13 +1,13 @@
 import { access, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import type { YamlPath } from '../../../base/checked-yaml.js';
 import { TierbedError } from '../../../base/errors.js';
 import type { Progress } from '../../../base/progress.js';
 import { describeModel } from '../../../operators/model-files.js';
 import { hashFile } from '../../../operators/variant.js';
 import { LOADERS } from '../../../workloads/loaders/index.js';
 import { resolveStudyPath } from '../../../workloads/paths.js';
-import type { YamlPath } from '../checked-yaml.js';
 import { isInside, type StudyPath, studyPaths } from './paths.js';
 import type { StudyFile } from './study.js';
 

@@ -1,6 +1,6 @@
+import type { YamlPath } from '../../../base/checked-yaml.js';
 import { TierbedError } from '../../../base/errors.js';
 import { type SpecPath, specPaths } from '../../../workloads/spec-paths.js';
-import type { YamlPath } from '../checked-yaml.js';
 import type { Study, StudyFile } from './study.js';
 
 /** A file or folder that a study names. */

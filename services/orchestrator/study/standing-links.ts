@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseCheckedYaml } from '../../../base/checked-yaml.js';
 import { packageRoot } from '../../../base/paths.js';
 import type { LinkName, LinkSettings } from '../../link/types.js';
-import { parseCheckedYaml } from '../checked-yaml.js';
 import { resolveLinks } from './links.js';
 import { linksSchema } from './schema.js';
 import type { LinkChoice, Study } from './study.js';

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
+import { parseCheckedYaml, suggest, type YamlPath } from '../../../base/checked-yaml.js';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import { type RecipeChoice, stepsOf } from '../../../operators/recipe-schema.js';
 import type { Step } from '../../../operators/variant.js';
 import type { WorkloadSpec } from '../../../workloads/index.js';
 import type { TraceFormat } from '../../link/traces/index.js';
 import type { DirectionSettings, LinkName } from '../../link/types.js';
-import { parseCheckedYaml, suggest, type YamlPath } from '../checked-yaml.js';
 import {
   loadTierPreset,
   loadTiers,

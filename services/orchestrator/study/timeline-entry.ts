@@ -1,9 +1,9 @@
+import { problemOf, suggest } from '../../../base/checked-yaml.js';
 import { TierbedError } from '../../../base/errors.js';
 import { loadLinkPresets } from '../../link/presets.js';
 import { directionProperties } from '../../link/schema.js';
 import type { Direction, DirectionSettings, LinkName, LinkSettings } from '../../link/types.js';
 import { validateLinkSettings } from '../../link/validate.js';
-import { problemOf, suggest } from '../checked-yaml.js';
 import { checkFaultSpec, FAULTS, type FaultSpec } from '../faults/index.js';
 import type { StudyFile } from './study.js';
 

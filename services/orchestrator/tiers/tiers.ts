@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parse } from 'yaml';
+import { type CheckedYaml, parseCheckedYaml } from '../../../base/checked-yaml.js';
 import { packageRoot } from '../../../base/paths.js';
-import { type CheckedYaml, parseCheckedYaml } from '../checked-yaml.js';
 
 /** The tiers, from the device outwards. */
 export const TIER_NAMES = ['mobile', 'edge', 'cloud'] as const;
