@@ -15,6 +15,9 @@ export interface Histogram {
 /** Between half of these and all of them cover the range. */
 const BINS = 4096;
 
+/** Values handled in one call: V8 compiles functions for how often they are called, and a long loop in one call badly. */
+const BLOCK = 8192;
+
 /** The distance of the closest float32 numbers. */
 const FINEST = 2 ** -149;
 
@@ -35,25 +38,15 @@ export class HistogramBuilder {
 
   /** @returns false, and nothing is added, when one of the values is NaN or infinite */
   add(values: Float32Array): boolean {
-    let min = this.#min;
-    let max = this.#max;
-    // Stays 0 while all is finite: a NaN or an infinite number times 0 is NaN.
-    let check = 0;
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i] as number;
-      if (value < min) min = value;
-      if (value > max) max = value;
-      check += value * 0;
-    }
-    if (check !== 0) return false;
     if (values.length === 0) return true;
-    if (min < this.#min || max > this.#max) this.#cover(min, max);
-    const counts = this.#counts;
+    const extremes = { min: this.#min, max: this.#max };
+    for (let at = 0; at < values.length; at += BLOCK) {
+      if (!widen(extremes, values, at, Math.min(values.length, at + BLOCK))) return false;
+    }
+    if (extremes.min < this.#min || extremes.max > this.#max) this.#cover(extremes.min, extremes.max);
     const scale = 1 / this.#width;
-    const first = this.#first;
-    for (let i = 0; i < values.length; i++) {
-      const bin = (Math.floor((values[i] as number) * scale) - first) | 0;
-      counts[bin] = (counts[bin] as number) + 1;
+    for (let at = 0; at < values.length; at += BLOCK) {
+      count(values, at, Math.min(values.length, at + BLOCK), this.#counts, scale, this.#first);
     }
     return true;
   }
@@ -96,6 +89,48 @@ export class HistogramBuilder {
     }
     this.#min = min;
     this.#max = max;
+  }
+}
+
+/** Widens a range to hold values [from, to); false when one is NaN or infinite. */
+function widen(range: { min: number; max: number }, values: Float32Array, from: number, to: number): boolean {
+  let { min, max } = range;
+  // Stays 0 while all is finite: a NaN or an infinite number times 0 is NaN.
+  let check = 0;
+  for (let i = from; i < to; i++) {
+    const value = values[i] as number;
+    if (value < min) min = value;
+    if (value > max) max = value;
+    check += value * 0;
+  }
+  range.min = min;
+  range.max = max;
+  return check === 0;
+}
+
+/** Counts values [from, to) in bins that hold them all: the innermost loop, in fewer steps for being unrolled. */
+function count(
+  values: Float32Array,
+  from: number,
+  to: number,
+  counts: Float64Array,
+  scale: number,
+  first: number,
+): void {
+  let i = from;
+  for (; i + 3 < to; i += 4) {
+    const a = (Math.floor((values[i] as number) * scale) - first) | 0;
+    const b = (Math.floor((values[i + 1] as number) * scale) - first) | 0;
+    const c = (Math.floor((values[i + 2] as number) * scale) - first) | 0;
+    const d = (Math.floor((values[i + 3] as number) * scale) - first) | 0;
+    (counts[a] as number)++;
+    (counts[b] as number)++;
+    (counts[c] as number)++;
+    (counts[d] as number)++;
+  }
+  for (; i < to; i++) {
+    const bin = (Math.floor((values[i] as number) * scale) - first) | 0;
+    (counts[bin] as number)++;
   }
 }
 

@@ -36,7 +36,7 @@ export async function runItems(
 ): Promise<PassedItems> {
   const labels: string[] = [];
   const unreadable: UnreadableItem[] = [];
-  const session = await openModel(model, { threads });
+  const session = await openModel(model, { threads, planMemory: false });
   progress.start(`calibrating on ${workload.name}${round}`, workload.calibration.length);
   try {
     for await (const item of preparedItems(workload, 'calibration', (one) => unreadable.push(one), signal)) {
