@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,31 +32,38 @@ export interface Made {
   readonly peakMemoryBytes: number;
 }
 
-export type Side = 'ours' | 'python';
+/** `compressor` is Intel's Neural Compressor, where it is installed. */
+export type Side = 'ours' | 'python' | 'compressor';
 
 const CHILD = fileURLToPath(new URL('./quantise-child.js', import.meta.url));
 const PYTHON = process.env.TIERBED_QUANTISE_PYTHON ?? join(packageRoot, '.cache', 'quantise-peer', 'bin', 'python');
+const COMPRESSOR =
+  process.env.TIERBED_COMPRESSOR_PYTHON ?? join(packageRoot, '.cache', 'compressor-peer', 'bin', 'python');
 const COMMANDS: Readonly<Record<Side, readonly [string, string]>> = {
   ours: [process.execPath, CHILD],
   python: [PYTHON, join(packageRoot, 'bench', 'peers', 'quantise.py')],
+  compressor: [COMPRESSOR, join(packageRoot, 'bench', 'peers', 'compressor.py')],
 };
 const run = promisify(execFile);
 
 /**
- * Has both sides do the same job a few times, in turn, each in a process of its own: medians of times and peaks.
+ * Has the sides do the same job a few times, in turn, each in a process of its own: medians of times and peaks.
  *
- * @returns of each side what it made, or what its process said when it failed
+ * @returns of each side what it made, or what its process said when it failed; undefined of one that was not asked
  */
-export async function quantiseBoth(
+export async function quantiseAll(
   job: Omit<Job, 'outDir'>,
   folder: string,
   repeats: number,
   signal: AbortSignal,
-): Promise<Readonly<Record<Side, Made | Error>>> {
-  const results: Record<Side, { seconds: number; result: Quantised }[]> = { ours: [], python: [] };
+): Promise<Readonly<Record<Side, Made | Error | undefined>>> {
+  const results: Record<Side, { seconds: number; result: Quantised }[]> = { ours: [], python: [], compressor: [] };
+  const withCompressor = job.setting.operator === 'sptq' && existsSync(COMPRESSOR);
   const failed: Partial<Record<Side, Error>> = {};
   for (let repeat = 0; repeat < repeats; repeat++) {
-    const sides: readonly Side[] = repeat % 2 === 0 ? ['ours', 'python'] : ['python', 'ours'];
+    const sides: Side[] = repeat % 2 === 0 ? ['ours', 'python'] : ['python', 'ours'];
+    // No bound is stated against it: once is enough.
+    if (withCompressor && repeat === 0) sides.push('compressor');
     for (const side of sides) {
       if (failed[side]) continue;
       const outDir = join(folder, side);
@@ -87,5 +95,9 @@ export async function quantiseBoth(
       peakMemoryBytes: median(all.map(({ result }) => result.peakMemoryBytes)),
     };
   };
-  return { ours: await made('ours'), python: await made('python') };
+  return {
+    ours: await made('ours'),
+    python: await made('python'),
+    compressor: withCompressor ? await made('compressor') : undefined,
+  };
 }

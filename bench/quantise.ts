@@ -17,7 +17,7 @@ import { preparedItems } from '../workloads/prepared.js';
 import type { Workload, WorkloadPart } from '../workloads/types.js';
 import { writeNpy } from './npy.js';
 import { type BenchModel, MODELS, type Setting } from './quantise-models.js';
-import { type Made, quantiseBoth } from './quantise-sides.js';
+import { type Made, quantiseAll } from './quantise-sides.js';
 import { atMost, type Figure, median, type Row, report } from './report.js';
 
 const REPEATS = 3;
@@ -119,13 +119,13 @@ async function measure(model: BenchModel, folder: string): Promise<Row[]> {
   const rows: Row[] = [];
   for (const setting of model.settings) {
     const job = { model: workload.modelPath, calibration, setting };
-    const { ours, python } = await quantiseBoth(job, join(folder, model.name), REPEATS, stopped.signal);
+    const { ours, python, compressor } = await quantiseAll(job, join(folder, model.name), REPEATS, stopped.signal);
     const head = {
       ...{ model: model.name, setting: nameOf(setting), calibrationItems: items, items: workload.items.length },
       ...{ measure: model.labelled ? 'top1' : 'agreement', floatAccuracy },
     };
-    const failure = [ours, python].map((side) => (side instanceof Error ? side.message : ''));
-    const sides = [ours, python].map((side) => (side instanceof Error ? undefined : side));
+    const failure = [ours, python, compressor].map((side) => (side instanceof Error ? side.message : ''));
+    const sides = [ours, python, compressor].map((side) => (side instanceof Error ? undefined : side));
     const files = [workload.modelPath, ...sides.flatMap((side) => side?.path ?? [])];
     // Enough runs for a median that holds to a percent, in a few seconds.
     const [probe] = await runTimes([{ path: workload.modelPath, inputs: timed }], { threads: THREADS, runs: 5 });
@@ -138,7 +138,7 @@ async function measure(model: BenchModel, folder: string): Promise<Row[]> {
     const latency = (side: Made | undefined): number | null => (side ? median(timesOf(side)) : null);
     const accuracy = async (side: Made | undefined) => (side ? await accuracyOf(workload, side.path) : null);
     const error = async (side: Made | undefined) => (side ? await errorOf(workload, side.path) : null);
-    const [mine, theirs] = sides;
+    const [mine, theirs, others] = sides;
     rows.push({
       ...head,
       ...{ accuracy: await accuracy(mine), pythonAccuracy: await accuracy(theirs) },
@@ -149,6 +149,11 @@ async function measure(model: BenchModel, folder: string): Promise<Row[]> {
       ...{ kB: kilo(mine?.bytes), pythonKB: kilo(theirs?.bytes) },
       ...{ quantiseS: mine?.seconds ?? null, pythonQuantiseS: theirs?.seconds ?? null },
       ...{ peakMB: mega(mine?.peakMemoryBytes), pythonPeakMB: mega(theirs?.peakMemoryBytes) },
+      ...(others && {
+        ...{ compressorAccuracy: await accuracy(others), compressorError: await error(others) },
+        ...{ compressorMs: latency(others), compressorKB: kilo(others.bytes), compressorS: others.seconds },
+        compressorPeakMB: mega(others.peakMemoryBytes),
+      }),
       ...{ failed: failure.filter((text) => text !== '').join('; ') || null },
     });
     process.stderr.write(`${JSON.stringify(rows.at(-1))}\n`);

@@ -7,14 +7,12 @@ this process as JSON.
 import json
 import logging
 import os
-import re
-import resource
 import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import onnx
+from items import item_inputs, item_stems, peak_memory_bytes
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -40,31 +38,16 @@ class Items(CalibrationDataReader):
     """The calibration items, read one after the other."""
 
     def __init__(self, folder: Path):
-        self._stems = sorted(path.stem for path in folder.glob("*.item"))
+        self._stems = item_stems(folder)
         self._folder = folder
         self._next = iter(self._stems)
 
     def get_next(self):
         stem = next(self._next, None)
-        if stem is None:
-            return None
-        files = self._folder.glob(f"{stem}.*.npy")
-        return {path.name[len(stem) + 1 : -len(".npy")]: np.load(path) for path in files}
+        return None if stem is None else item_inputs(self._folder, stem)
 
     def rewind(self):
         self._next = iter(self._stems)
-
-
-def peak_memory_bytes() -> int:
-    """As bench/peak-memory.ts has it."""
-    try:
-        found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
-        if found:
-            return 1024 * int(found.group(1))
-    except OSError:
-        pass
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def prepared(model: str, folder: str) -> str:
@@ -77,7 +60,11 @@ def prepared(model: str, folder: str) -> str:
         model = model_path
     del loaded
     path = os.path.join(folder, "prepared.onnx")
-    quant_pre_process(model, path)
+    try:
+        quant_pre_process(model, path)
+    except Exception:
+        # Its symbolic shape inference does not know every model; the documentation then says to leave it out.
+        quant_pre_process(model, path, skip_symbolic_shape=True)
     return path
 
 
