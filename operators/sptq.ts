@@ -82,7 +82,9 @@ export const sptq: Operator = {
           ...{ format, activations, perChannel, reduceRange, preparation: facts, calibration },
           saturates: !reduceRange && (await int8Saturates()),
           quantised: countTypes([...final.nodes.values()].map(({ node }) => node)),
-          left: groupLeft(final.left),
+          left: groupLeft(
+            final.left.map((node) => (guarded?.excluded.has(node.name) ? { ...node, reason: GUARDED } : node)),
+          ),
           ...(guarded && { guard: guarded.facts }),
           ...checked,
           ranges: Object.fromEntries([...ranges].map(([name, { min, max }]) => [name, [min, max]])),
@@ -91,6 +93,8 @@ export const sptq: Operator = {
     ];
   },
 };
+
+const GUARDED = 'maxDrop does not hold with it in int8';
 
 /** The nodes whose rounding may cost accuracy, in running order: those that pass elements on round nothing. */
 function sensitiveNodes({ nodes, view }: Plan): string[] {

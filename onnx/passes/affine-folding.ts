@@ -19,7 +19,19 @@ export const affineFolding: Pass = {
   name: 'affine-folding',
   run: (model: Model) => {
     const names = new FreshNames(model);
-    return mapGraphs(model, (graph) => new Folding(graph, names).run());
+    return mapGraphs(model, (graph) => new Folding(graph, names).run(true));
+  },
+};
+
+/**
+ * The same of what stands behind a layer alone. A normalisation before a layer evens out what the layer takes: folded into
+ * the weights, both have channels of very different sizes, which one scale for all of them suits badly.
+ */
+export const affineFoldingBehind: Pass = {
+  name: 'affine-folding',
+  run: (model: Model) => {
+    const names = new FreshNames(model);
+    return mapGraphs(model, (graph) => new Folding(graph, names).run(false));
   },
 };
 
@@ -50,9 +62,10 @@ class Folding {
     this.#fixed = new Set([...graph.outputs.map(({ name }) => name), ...annotatedNames(graph)]);
   }
 
-  run(): Graph {
+  /** @param before whether what stands before a layer is folded too */
+  run(before: boolean): Graph {
     for (const i of this.#order) this.#intoLayerBefore(i);
-    for (const i of this.#order) while (this.#intoLayerBehind(i));
+    if (before) for (const i of this.#order) while (this.#intoLayerBehind(i));
     if (this.#gone.size === 0) return this.#graph;
     const overridable = this.#graph.initializers.filter(({ name }) => !this.#weights.has(name));
     return {

@@ -133,7 +133,7 @@ function foldable(graph: Graph, index: GraphIndex, weights: Weights, sizes: Size
 
 /**
  * The nodes that may go so that weights grow no more than they may. While they grow more, the node stays whose result is
- * largest beside what it is made of: a filled tensor, or a copy of a weight that others use as it is.
+ * largest beside the weights that it replaces: a filled tensor, or a copy of a weight that others use as it is.
  */
 function affordable(
   graph: Graph,
@@ -144,30 +144,41 @@ function affordable(
 ): ReadonlySet<number> {
   const removed = new Set(candidates);
   const limit = Math.max(before * GROWTH.share, GROWTH.bytes);
-  const total = (names: Iterable<string>, from: Weights): number => {
-    let bytes = 0;
-    for (const name of names) bytes += bytesOf(from.get(name));
-    return bytes;
-  };
   for (;;) {
-    const kept = frontier(graph, index, removed);
-    const freed = freedWeights(graph, index, removed);
-    if (total(kept, results) - total(freed.keys(), freed) <= limit) return removed;
-    let worst: { node: number; saved: number; bytes: number } | undefined;
-    for (const i of new Set([...kept].map((name) => index.producer.get(name) as number))) {
-      const bytes = total(
-        (graph.nodes[i] as Node).outputs.filter((name) => kept.has(name)),
-        results,
-      );
-      // What would have to be there in its place.
-      const needed = [...(index.uses[i] as ReadonlySet<string>)].filter((name) => !kept.has(name));
-      const saved = bytes - total(needed, results) - total(needed, freed);
-      if (!worst || saved > worst.saved || (saved === worst.saved && bytes > worst.bytes))
-        worst = { node: i, saved, bytes };
+    const growth = growthByResult(graph, index, removed, results);
+    let total = 0;
+    let worst: { readonly name: string; readonly bytes: number } | undefined;
+    for (const [name, bytes] of growth) {
+      total += bytes;
+      if (bytes > (worst?.bytes ?? 0)) worst = { name, bytes };
     }
-    if (!worst || worst.saved < 0) return removed;
-    removed.delete(worst.node);
+    if (total <= limit || !worst) return removed;
+    removed.delete(index.producer.get(worst.name) as number);
   }
+}
+
+/** Bytes of each result that something needs, less those of the weights it replaces, its share where several do. */
+function growthByResult(
+  graph: Graph,
+  index: GraphIndex,
+  removed: ReadonlySet<number>,
+  results: Weights,
+): ReadonlyMap<string, number> {
+  const freed = freedWeights(graph, index, removed);
+  const growth = new Map<string, number>();
+  const replacing = new Map<string, string[]>();
+  for (const name of frontier(graph, index, removed)) {
+    growth.set(name, bytesOf(results.get(name)));
+    const sources = new Set([...index.ancestors([name])].flatMap((i) => [...(index.uses[i] ?? [])]));
+    for (const source of sources) {
+      if (freed.has(source)) replacing.set(source, [...(replacing.get(source) ?? []), name]);
+    }
+  }
+  for (const [source, names] of replacing) {
+    const share = bytesOf(freed.get(source)) / names.length;
+    for (const name of names) growth.set(name, (growth.get(name) as number) - share);
+  }
+  return growth;
 }
 
 /** Results that something which stays needs. */

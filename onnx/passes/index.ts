@@ -1,5 +1,5 @@
 import type { Model } from '../model.js';
-import { affineFolding } from './affine-folding.js';
+import { affineFolding, affineFoldingBehind } from './affine-folding.js';
 import { constantFolding } from './constant-folding.js';
 import { constantInputs, listedWeights } from './constant-inputs.js';
 import { constantNodes } from './constant-nodes.js';
@@ -27,6 +27,11 @@ export const PASSES: readonly Pass[] = [
   duplicateWeights,
 ];
 
+/** The passes for a model that is to be quantised. */
+export const PASSES_BEFORE_INT8: readonly Pass[] = PASSES.map((pass) =>
+  pass === affineFolding ? affineFoldingBehind : pass,
+);
+
 /** What preparing did to a model, subgraphs counted in. */
 export interface PrepareFacts {
   readonly nodes: { readonly before: number; readonly after: number };
@@ -52,10 +57,10 @@ export interface PreparedModel {
  *
  * @throws TierbedError `missing` when external data that is needed is not there
  */
-export async function prepareModel(model: Model): Promise<PreparedModel> {
+export async function prepareModel(model: Model, passes: readonly Pass[] = PASSES): Promise<PreparedModel> {
   const removed: Record<string, number> = {};
   let prepared = model;
-  for (const { name, run } of PASSES) {
+  for (const { name, run } of passes) {
     const before = countNodes(prepared.graph);
     prepared = await run(prepared);
     const count = before - countNodes(prepared.graph);

@@ -31,8 +31,9 @@ export function nameOf(node: Node): string {
   return node.name || node.outputs.find((name) => name !== '') || node.opType;
 }
 
-/** A node without some of its attributes. */
+/** A node without some of its attributes; the node itself when it has none of them. */
 export function without(node: Node, ...names: readonly string[]): Node {
+  if (!node.attributes.some(({ name }) => names.includes(name))) return node;
   return { ...node, attributes: node.attributes.filter(({ name }) => !names.includes(name)) };
 }
 

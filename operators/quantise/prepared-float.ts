@@ -1,5 +1,5 @@
 import type { Model } from '../../onnx/model.js';
-import { type PrepareFacts, prepareModel } from '../../onnx/passes/index.js';
+import { PASSES_BEFORE_INT8, type PrepareFacts, prepareModel } from '../../onnx/passes/index.js';
 import { onnxVersion } from '../../onnx/passes/walk.js';
 import { type UpgradeFacts, upgradeOpset } from '../../onnx/upgrade/index.js';
 import { refuseQuantised } from './graph/refuse-quantised.js';
@@ -27,8 +27,8 @@ export async function preparedFloat(
   name: string,
 ): Promise<{ readonly model: Model; readonly facts: PreparationFacts }> {
   refuseQuantised(model, name);
-  if (onnxVersion(model) >= LEAST_OPSET) return prepareModel(model);
+  if (onnxVersion(model) >= LEAST_OPSET) return prepareModel(model, PASSES_BEFORE_INT8);
   const upgraded = await upgradeOpset(model, TARGET_OPSET);
-  const prepared = await prepareModel(upgraded.model);
+  const prepared = await prepareModel(upgraded.model, PASSES_BEFORE_INT8);
   return { model: prepared.model, facts: { ...prepared.facts, upgrade: upgraded.facts } };
 }

@@ -14,5 +14,5 @@ export const oneOutput: Change = (node, context) => {
   const [output = '', ...others] = node.outputs;
   const used = others.find((name) => name !== '' && context.isUsed(name));
   if (used !== undefined) context.refuse(node, `its output ${used}, which is made in training alone, is used`);
-  return [{ ...node, outputs: [output] }];
+  return [others.length === 0 ? node : { ...node, outputs: [output] }];
 };

@@ -5,5 +5,6 @@ export const withoutRatio: Change = (node, context) => {
   const [output = '', mask] = node.outputs;
   if (mask && context.isUsed(mask))
     context.refuse(node, `its mask ${mask} is used, which means another thing since 12`);
-  return [{ ...without(node, 'ratio'), outputs: [output] }];
+  const written = without(node, 'ratio');
+  return [mask === undefined ? written : { ...written, outputs: [output] }];
 };

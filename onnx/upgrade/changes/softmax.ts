@@ -12,6 +12,7 @@ export const flattenedAxes: Change = (node, context) => {
   const [input = ''] = node.inputs;
   const axis = intAttr(node, 'axis') ?? 1;
   const alone = onlyAxis(context.shape(input), axis);
+  if (alone !== undefined && alone === intAttr(node, 'axis')) return [node];
   if (alone !== undefined) return [withAttributes(node, attributesOf({ axis: alone }))];
   const stem = nameOf(node);
   const [shape, matrix, result] = ['shape', 'matrix', 'result'].map((part) => context.freeName(`${stem}_${part}`)) as [

@@ -1,7 +1,7 @@
 import { TierbedError } from '../../../base/errors.js';
 import type { Node } from '../../../onnx/model.js';
 import type { NodeType } from './node-types.js';
-import { nodeLabel, type View, weightValues } from './view.js';
+import { allFinite, nodeLabel, type View } from './view.js';
 
 /** Which nodes may be quantised. */
 export interface Choice {
@@ -86,7 +86,7 @@ function refusal(node: Node, type: NodeType, view: View): string | undefined {
   for (const name of taken.filter((input) => view.index.isConstant(input))) {
     const weight = view.weight(name);
     if (!weight) return `its constant ${name} is made by other nodes`;
-    if (!weightValues(weight).every(Number.isFinite)) return `its constant ${name} is not finite`;
+    if (!allFinite(weight)) return `its constant ${name} is not finite`;
   }
   const floats = [...taken, ...node.outputs];
   const other = floats.find((name) => name !== '' && !view.isFloat(name));

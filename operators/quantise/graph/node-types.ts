@@ -3,7 +3,7 @@ import { initializerElements } from '../../../onnx/initializer.js';
 import type { Node } from '../../../onnx/model.js';
 import { clipBounds } from './clip.js';
 import { productOf } from './products.js';
-import { type View, weightValues } from './view.js';
+import { allFinite, type View, weightValues } from './view.js';
 
 /**
  * What quantising does with a type of node, as ONNX Runtime's int8 kernels for the CPU have it:
@@ -99,7 +99,7 @@ export const NODE_TYPES: Readonly<Record<string, NodeType>> = {
       const table = view.weight(node.inputs[0] as string);
       if (!table) return 'its table is no weight';
       if (initializerElements(table) < LEAST_TABLE) return 'its table is small';
-      return weightValues(table).every(Number.isFinite) ? undefined : 'its table is not finite';
+      return allFinite(table) ? undefined : 'its table is not finite';
     },
   },
 };

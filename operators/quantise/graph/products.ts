@@ -1,6 +1,6 @@
 import { floatAttr, intAttr } from '../../../onnx/attribute.js';
 import type { Initializer, Node } from '../../../onnx/model.js';
-import { type View, weightValues } from './view.js';
+import { allFinite, type View } from './view.js';
 
 /** A node that multiplies by weights, or multiplies two activations. */
 export interface Product {
@@ -37,10 +37,10 @@ function examined(node: Node, view: View): Product {
   const weight = view.weight(b);
   if (node.opType === 'MatMul') return matMul(weight, view.index.isConstant(b));
   if (!weight) return { ...plain, refusal: 'its weights are worked out at run time' };
-  if (weightValues(weight).some((w) => !Number.isFinite(w))) return { ...plain, refusal: 'a weight is not finite' };
+  if (!allFinite(weight)) return { ...plain, refusal: 'a weight is not finite' };
   const bias = c ? view.weight(c) : undefined;
   if (c && !bias) return { ...plain, refusal: 'its bias is worked out at run time' };
-  if (bias && weightValues(bias).some((w) => !Number.isFinite(w))) return { ...plain, refusal: 'a bias is not finite' };
+  if (bias && !allFinite(bias)) return { ...plain, refusal: 'a bias is not finite' };
   if (node.opType === 'Conv') return { ...plain, weight, axis: 0, ...(bias && { bias }) };
   const axis = intAttr(node, 'transB') ? 0 : 1;
   if (bias && !isRow(bias, weight.dims[axis] as number)) {
@@ -53,7 +53,7 @@ function examined(node: Node, view: View): Product {
 function matMul(weight: Initializer | undefined, constant: boolean): Product {
   if (!weight) return { ...plain, ...(constant && { refusal: 'its weights are made by other nodes' }) };
   if (weight.dims.length < 2) return { ...plain, refusal: 'it multiplies by a vector' };
-  if (weightValues(weight).some((w) => !Number.isFinite(w))) return { ...plain, refusal: 'a weight is not finite' };
+  if (!allFinite(weight)) return { ...plain, refusal: 'a weight is not finite' };
   // Kernels have scales by column for a matrix alone, not for a stack of them.
   return { ...plain, weight, ...(weight.dims.length === 2 && { axis: 1 }) };
 }

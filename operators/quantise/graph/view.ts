@@ -64,6 +64,14 @@ export function weightValues(weight: Initializer): Float32Array {
   return float32Values(initializerTensor(weight));
 }
 
+/** Whether a weight has neither infinite numbers nor NaN. */
+export function allFinite(weight: Initializer): boolean {
+  // Any of these times 0 is NaN: one sum over all is faster than asking each of millions.
+  let sum = 0;
+  for (const value of weightValues(weight)) sum += value * 0;
+  return sum === 0;
+}
+
 /** What a node is called in options and facts: its name, or that of its first output. */
 export function nodeLabel(node: Node): string {
   return node.name || (node.outputs[0] ?? '');

@@ -97,6 +97,20 @@ test('captures follow, and a name that a subgraph has for its own is not mistake
   assert.deepEqual(names(run(build('a'))), ['a', 'b', 'y']);
 });
 
+test('an outer tensor that a branch gives as it is is called by its new name', () => {
+  const g = new GraphBuilder({ name: 'g' });
+  const c = g.input('c', 'bool', []);
+  const a = g.node('Relu', [g.input('x', 'float32', [1])], {}, 'a');
+  const b = g.node('Identity', [a], {}, 'b');
+  const { outputs, ...rest } = new GraphBuilder({ name: 'branch' }).buildGraph();
+  const given = { name: b, type: { kind: 'undefined' }, docString: '', metadataProps: [] } as const;
+  const branch = { ...rest, outputs: [...outputs, given] };
+  g.output(g.node('If', [c], { then_branch: branch, else_branch: branch }, 'y'), 'float32');
+  for (const { value } of run(g.build()).graph.nodes[1]?.attributes ?? []) {
+    assert.ok(value.type === 'graph' && value.g.outputs[0]?.name === 'a');
+  }
+});
+
 test('tensors with a quantisation annotation keep their names and their makers', () => {
   const g = new GraphBuilder({ name: 'g' });
   const x = g.input('x', 'float32', [1]);

@@ -23,7 +23,7 @@ import { applied } from './own-workload.js';
 import { labelledModels, sharedWorkload } from './shared-workloads.js';
 
 /** How often a model's answers must be the float model's: small nets on few classes of pictures change more of them. */
-const AGREEMENT: Readonly<Record<string, number>> = { 'mobilenet_v1_0.25_128': 0.75, vit_ibp_3_3_8_cifar10: 0.8 };
+const AGREEMENT: Readonly<Record<string, number>> = { 'mobilenet_v1_0.25_128': 0.7, vit_ibp_3_3_8_cifar10: 0.8 };
 
 async function folderOf(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-shared-'));
@@ -36,7 +36,9 @@ test('shared models with data give the float model’s answers, at a third of th
   if (!data) return;
   for (const name of labelledModels(data)) {
     await t.test(name, async (t) => {
-      const workload = await sharedWorkload(data, name, { calibration: 24, evaluation: 40 });
+      const large = /mobilenet|squeezenet/.test(name);
+      const sizes = large ? { calibration: 12, evaluation: 20 } : { calibration: 24, evaluation: 40 };
+      const workload = await sharedWorkload(data, name, sizes);
       const { path, facts } = await applied(sptq, {}, workload, await folderOf(t));
       assert.deepEqual(facts?.warnings, []);
       const [float, int8] = [await openModel(workload.modelPath), await openModel(path)];
