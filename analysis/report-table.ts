@@ -8,7 +8,10 @@ const GROUPS: Readonly<Record<'load' | 'compute' | 'link' | 'other', readonly Pa
   load: ['load'],
   compute: ['compute'],
   link: ['hop1Up', 'hop1Down', 'hop2Up', 'hop2Down'],
-  other: ['preprocess', 'queue', 'serialise', 'deserialise', 'handover', 'failover', 'postprocess', 'other'],
+  other: [
+    ...(['preprocess', 'queue', 'decode', 'encode', 'serialise', 'deserialise'] as const),
+    ...(['handover', 'failover', 'postprocess', 'other'] as const),
+  ],
 };
 
 /** One row a strategy: fastest first within each workload and session mode, the fastest of each marked. */

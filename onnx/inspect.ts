@@ -95,12 +95,12 @@ export function itemBytes(tensors: readonly string[], values: ReadonlyMap<string
 }
 
 /** The symbol of an input's dimension; one that has none is called after the input and its axis, as `image.0`. */
-function symbolOf(info: ValueInfo, dim: Dim, axis: number): number | string {
+export function symbolOf(info: ValueInfo, dim: Dim, axis: number): number | string {
   return dim ?? `${info.name}.${axis}`;
 }
 
 /** Inputs that a caller gives: those with an initializer are weights. */
-function givenInputs({ graph }: Model): ValueInfo[] {
+export function givenInputs({ graph }: Model): ValueInfo[] {
   const weights = new Set(graph.initializers.map(({ name }) => name));
   return graph.inputs.filter(({ name }) => !weights.has(name));
 }

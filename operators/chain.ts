@@ -1,4 +1,5 @@
 import { TierbedError } from '../base/errors.js';
+import { decodeTensors, encodeTensors } from '../onnx/encodings/link-encoding.js';
 import { type ModelSession, openModel } from '../onnx/runtime/session.js';
 import type { NamedTensor } from '../onnx/tensor.js';
 import { exitAnswer } from '../workloads/exit-rule.js';
@@ -11,7 +12,10 @@ export interface ChainAnswer {
   readonly exit: number | undefined;
 }
 
-/** A variant's stages open in this process, one behind the other, as nodes would run them. */
+/** Told of a stage, by its index, and of its outputs. */
+export type StageObserver = (stage: number, outputs: readonly NamedTensor[]) => void;
+
+/** A variant's stages open in this process, one behind the other, as nodes would run them, with the encodings between. */
 export class Chain {
   readonly #stages: readonly StageModel[];
   readonly #sessions: readonly ModelSession[];
@@ -33,8 +37,11 @@ export class Chain {
     return new Chain(stages, sessions);
   }
 
-  /** @throws TierbedError `invalid` when a stage cannot run what it is given */
-  async run(inputs: readonly NamedTensor[]): Promise<ChainAnswer> {
+  /**
+   * @param observe is shown what each stage gave, before it is encoded
+   * @throws TierbedError `invalid` when a stage cannot run what it is given
+   */
+  async run(inputs: readonly NamedTensor[], observe: StageObserver = () => {}): Promise<ChainAnswer> {
     let tensors = inputs;
     for (const [i, session] of this.#sessions.entries()) {
       const given = session.inputs.map(({ name }) => {
@@ -43,9 +50,12 @@ export class Chain {
         return found;
       });
       tensors = await session.run(given);
+      observe(i, tensors);
       const rule = this.#stages[i]?.exit;
       const answer = rule && exitAnswer(rule, tensors);
       if (answer) return { outputs: answer, exit: i };
+      const encoding = this.#stages[i]?.encoding;
+      if (encoding && i < this.#sessions.length - 1) tensors = decodeTensors(encodeTensors(tensors, encoding));
     }
     return { outputs: tensors, exit: undefined };
   }

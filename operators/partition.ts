@@ -2,76 +2,142 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TierbedError } from '../base/errors.js';
 import { cutModel } from '../onnx/cut.js';
+import { itemBytes, stageFigures } from '../onnx/inspect.js';
+import type { Model } from '../onnx/model.js';
 import { readModel } from '../onnx/read.js';
 import { writeModel } from '../onnx/write.js';
 import { describeModel } from './model-files.js';
-import type { Operator } from './operator.js';
-import type { StageModel } from './variant.js';
+import type { Operator, OperatorContext } from './operator.js';
+import { balanced } from './partition/balanced.js';
+import type { Choice, Chosen } from './partition/chosen.js';
+import { withEncodings } from './partition/encoded.js';
+import { int8Twin, type Moved } from './partition/int8-twin.js';
+import { firstItem, itemDims } from './partition/item.js';
+import { narrowest } from './partition/narrowest.js';
+import {
+  type CutPlan,
+  calibrates,
+  cutEncodings,
+  cutPlan,
+  isCutList,
+  type PartitionOptions,
+  partitionSchema,
+} from './partition/options.js';
+import { paper } from './partition/paper.js';
+import type { Facts, StageModel, Variant } from './variant.js';
 
-/** One cut: the tensors that cross it; one alone may be written without a list. */
-type Cut = string | readonly string[];
-
-interface PartitionOptions {
-  /** The cuts in the order in which a request passes them; or such a list for each workload that is to be cut. */
-  readonly at: readonly Cut[] | Readonly<Record<string, readonly Cut[]>>;
-}
-
-const cutsSchema = {
-  type: 'array',
-  minItems: 1,
-  items: { type: ['string', 'array'], minLength: 1, minItems: 1, items: { type: 'string', minLength: 1 } },
-};
-
-/** Cuts the model at the tensors named: k cuts make k + 1 stages. */
+/** Cuts the model into stages: at named tensors, or where a rule finds the place. */
 export const partition: Operator = {
   name: 'partition',
-  optionsSchema: {
-    type: 'object',
-    properties: {
-      at: { ...cutsSchema, type: ['array', 'object'], minProperties: 1, additionalProperties: cutsSchema },
-    },
-    required: ['at'],
-    additionalProperties: false,
+  optionsSchema: partitionSchema,
+  version: 2,
+
+  reads(options) {
+    const { mode } = cutPlan(options as PartitionOptions);
+    return [
+      // Sizes of an item decide what crosses a cut and what a stage costs.
+      ...(mode === 'narrowest' || mode === 'balanced' ? (['evaluation'] as const) : []),
+      ...(calibrates(options as PartitionOptions) ? (['calibration'] as const) : []),
+    ];
   },
-  version: 1,
 
   check(options, workloads) {
-    const { at } = options as unknown as PartitionOptions;
-    if (isList(at)) return;
-    const unknown = Object.keys(at).find((name) => !workloads.includes(name));
+    const plan = cutPlan(options as PartitionOptions);
+    cutEncodings((options as PartitionOptions).encoding, cutCount(plan));
+    if (plan.mode !== 'at' || isCutList(plan.cuts)) return;
+    const unknown = Object.keys(plan.cuts).find((name) => !workloads.includes(name));
     if (unknown === undefined) return;
     throw new TierbedError('invalid', `partition.at names the workload '${unknown}', which the study has not`, {
       fix: `Use one of: ${workloads.join(', ')}; or give one list of cuts for all.`,
     });
   },
 
-  async apply(variant, options, { workload, outDir }) {
-    const { at } = options as unknown as PartitionOptions;
-    const cuts = isList(at) ? at : at[workload.name];
-    if (!cuts) return [];
-    const [only, ...more] = variant.stages;
-    if (!only || more.length > 0) {
-      throw new TierbedError('invalid', `${variant.name}: partition cuts a whole model, and this one is cut already`, {
-        fix: 'Name all cuts in one partition: `partition: { at: [FIRST, SECOND] }`.',
-      });
-    }
-    const model = await readModel(only.files[0]?.path as string);
+  async apply(variant, options, context) {
+    const { encoding, int8Cuts = true } = options as PartitionOptions;
+    const plan = cutPlan(options as PartitionOptions);
+    if (plan.mode === 'at' && !isCutList(plan.cuts) && !plan.cuts[context.workload.name]) return [];
+    const model = await readModel(wholeModel(variant));
+    const item = await firstItem(context.workload, context.signal);
+    const dims = itemDims(model, item);
+    const chosen = await choose(plan, { model, item, dims, context });
+    const cuts = chosen.cuts.map((tensors) => (int8Cuts ? int8Twin(model, tensors) : { tensors, moved: [] }));
     const models = await cutModel(
       model,
-      cuts.map((cut) => (typeof cut === 'string' ? [cut] : [...cut])),
+      cuts.map(({ tensors }) => tensors),
     );
-    const stages: StageModel[] = [];
-    for (const [i, stage] of models.entries()) {
-      const folder = join(outDir, `stage-${i}`);
-      await mkdir(folder);
-      const path = join(folder, 'model.onnx');
-      await writeModel(stage, path);
-      stages.push(await describeModel(path));
-    }
-    return [{ ...variant, stages }];
+    const chains = cutEncodings(encoding, cuts.length);
+    const encoded = await withEncodings(await written(models, context.outDir), chains, item, context);
+    const { sides, values } = await stageFigures(model, models, dims);
+    const macs = sides.reduce((sum, side) => sum + (side.macs ?? Number.NaN), 0);
+    const facts: Facts = {
+      ...plannedFacts(plan),
+      why: chosen.why,
+      ...(item && { itemShapes: Object.fromEntries(item.map(({ name, tensor }) => [name, tensor.shape])) }),
+      cuts: cuts.map(({ tensors, moved }, i) => ({
+        tensors,
+        bytes: itemBytes(tensors, values),
+        ...(moved.length > 0 && { quantised: movedFacts(moved) }),
+        ...encoded.facts[i],
+      })),
+      stages: sides.map((side) => ({
+        ...side,
+        macsShare: side.macs === null || !(macs > 0) ? null : Math.round((1000 * side.macs) / macs) / 1000,
+      })),
+      ...chosen.facts,
+    };
+    return [{ ...variant, stages: encoded.stages, facts }];
   },
 };
 
-function isList(at: PartitionOptions['at']): at is readonly Cut[] {
-  return Array.isArray(at);
+/** The file of the one stage there is. @throws TierbedError `invalid` when there are more */
+function wholeModel({ name, stages }: Variant): string {
+  const [only, ...more] = stages;
+  if (only && more.length === 0) return only.files[0]?.path as string;
+  throw new TierbedError('invalid', `${name}: partition cuts a whole model, and this one is cut already`, {
+    fix: 'Name all cuts in one partition: `partition: { at: [FIRST, SECOND] }`.',
+  });
+}
+
+/** How many cuts are planned; undefined where each workload has its own. */
+function cutCount(plan: CutPlan): number | undefined {
+  if (plan.mode === 'at') return isCutList(plan.cuts) ? plan.cuts.length : undefined;
+  return plan.mode === 'paper' ? 1 : plan.stages - 1;
+}
+
+async function choose(plan: CutPlan, choice: Choice): Promise<Chosen> {
+  switch (plan.mode) {
+    case 'at': {
+      const cuts = isCutList(plan.cuts) ? plan.cuts : (plan.cuts[choice.context.workload.name] ?? []);
+      return { cuts: cuts.map((cut) => (typeof cut === 'string' ? [cut] : [...cut])), why: 'named' };
+    }
+    case 'narrowest':
+      return narrowest(choice, plan.stages, plan.minShare);
+    case 'balanced':
+      return balanced(choice, plan.stages, plan.by);
+    case 'paper':
+      return paper(choice);
+  }
+}
+
+/** One folder a stage. */
+async function written(models: readonly Model[], outDir: OperatorContext['outDir']): Promise<StageModel[]> {
+  const stages: StageModel[] = [];
+  for (const [i, model] of models.entries()) {
+    const folder = join(outDir, `stage-${i}`);
+    await mkdir(folder);
+    const path = join(folder, 'model.onnx');
+    await writeModel(model, path);
+    stages.push(await describeModel(path));
+  }
+  return stages;
+}
+
+function plannedFacts(plan: CutPlan): Facts {
+  const { cuts: _, ...rest } = { cuts: undefined, ...plan };
+  return rest;
+}
+
+/** `block2: block2_quantized` of every tensor that crosses in its quantised form. */
+function movedFacts(moved: readonly Moved[]): Facts {
+  return Object.fromEntries(moved.map(({ from, to }) => [from, to]));
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import type { LinkEncoding } from '../onnx/encodings/link-encoding.js';
 import type { ExitRule } from '../workloads/exit-rule.js';
 
 /** One file of a model. */
@@ -18,6 +19,8 @@ export interface StageModel {
   readonly files: readonly ModelFile[];
   /** When a request ends at this stage: it is the answer of those that are sure enough. The last stage has none. */
   readonly exit?: ExitRule;
+  /** How its outputs are encoded on their way to the next stage; absent: as the study says of the link. */
+  readonly encoding?: LinkEncoding;
 }
 
 /** One operator of a recipe with its options. */

@@ -15,6 +15,7 @@ import type { CalibrationOrder } from './calibration-job.js';
 import { toMs } from './clock.js';
 import { withDeadline } from './deadline.js';
 import type { DeploySpec } from './deployments.js';
+import { encodingSpec } from './encoding-spec.js';
 import type { NodeEnvironment } from './environment.js';
 import { FAIL, type FailurePolicy } from './failure-policy.js';
 import type { NodeFaults } from './faults/index.js';
@@ -123,9 +124,13 @@ function deploySpec(request: DeployRequest): DeploySpec {
     postprocess: parseSpec<PostprocessSpec>('postprocess_json', request.postprocessJson),
     graphOptimization: request.graphOptimization,
     failure: failurePolicy(request.onHopFailure),
-    fallback: request.fallback.map(({ files, preprocessJson }) => ({
+    encode: encodingSpec(request.encodeJson),
+    decode: request.decode,
+    fallback: request.fallback.map(({ files, preprocessJson, encodeJson, decode }) => ({
       files,
       preprocess: parseSpec<PreprocessSpec>('preprocess_json', preprocessJson),
+      encode: encodingSpec(encodeJson),
+      decode,
     })),
   };
 }
@@ -190,6 +195,8 @@ function hopMessage(hop: HopRecord): Hop {
     queueMs: toMs(hop.queueNs),
     loadMs: toMs(hop.loadNs),
     computeMs: toMs(hop.computeNs),
+    decodeMs: toMs(hop.decodeNs),
+    encodeMs: toMs(hop.encodeNs),
     handoverMs: toMs(hop.handoverNs),
     failoverMs: toMs(hop.failoverNs),
     attempts: hop.attempts,

@@ -1,8 +1,9 @@
 import { TierbedError } from '../../base/errors.js';
+import type { LinkEncoding } from '../../onnx/encodings/link-encoding.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
 import type { ThreadChoice } from './cgroup.js';
 import { toMs } from './clock.js';
-import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { FailurePolicy } from './failure-policy.js';
 import type { NextHops, NextStage } from './next-hops.js';
 import type { WorkQueue } from './queue.js';
@@ -27,6 +28,10 @@ export interface DeploySpec {
   readonly next?: { readonly address: string; readonly deployment: string } | undefined;
   readonly preprocess?: PreprocessSpec | undefined;
   readonly postprocess?: PostprocessSpec | undefined;
+  /** How the outputs are encoded on their way to the next stage; absent: they go as they are. */
+  readonly encode?: LinkEncoding | undefined;
+  /** The inputs arrive encoded. */
+  readonly decode?: boolean | undefined;
   readonly graphOptimization: boolean;
   /** What is done when the next stage's node does not answer: nothing when absent. */
   readonly failure?: FailurePolicy | undefined;
@@ -38,6 +43,8 @@ export interface DeploySpec {
 export interface LocalStageSpec {
   readonly files: readonly StoredModelFile[];
   readonly preprocess?: PreprocessSpec | undefined;
+  readonly encode?: LinkEncoding | undefined;
+  readonly decode?: boolean | undefined;
 }
 
 /** What deploying took and chose. */
@@ -58,8 +65,8 @@ export interface Deployment {
   readonly fallback: readonly RunnableStage[];
 }
 
-/** What is run on a node's processor: a stage, with what makes its input of an encoded item. */
-export interface RunnableStage {
+/** What is run on a node's processor: a stage, with what makes its inputs of what comes, and of its outputs what goes. */
+export interface RunnableStage extends Pick<DeploySpec, 'encode' | 'decode'> {
   readonly stage: DeployedStage | undefined;
   readonly preprocess: PreprocessSpec | undefined;
 }
@@ -194,6 +201,11 @@ export class Deployments {
     if (!hasModel && !spec.next) {
       throw new TierbedError('invalid', `deployment "${spec.name}" has neither a model nor a next stage`);
     }
+    if (spec.encode && !(hasModel && spec.next)) {
+      throw new TierbedError('invalid', `deployment "${spec.name}" encodes its outputs, and no stage takes them`, {
+        fix: 'Encode what goes from one stage to the next alone: leave encode_json out.',
+      });
+    }
     const engine = spec.engine || this.#defaults.engine;
     const { threads, reason } =
       spec.threads > 0 ? { threads: spec.threads, reason: 'set for the deployment' } : this.#defaults.threads();
@@ -203,7 +215,7 @@ export class Deployments {
       let loadNs = 0;
       let warmupNs = 0;
       const open = async (part: LocalStageSpec, modelPath?: string): Promise<RunnableStage> => {
-        const { preprocess } = part;
+        const { preprocess, encode, decode = false } = part;
         if (preprocess) await this.#queue.run(() => this.#worker.call('prepare', preprocess), { unbounded: true });
         if (modelPath === undefined && part.files.length === 0) return { stage: undefined, preprocess };
         const path = modelPath ?? (await this.#store.materialise(part.files));
@@ -212,7 +224,7 @@ export class Deployments {
         opened.push(made.stage);
         loadNs += made.loadNs;
         warmupNs += made.warmupNs;
-        return { stage: made.stage, preprocess };
+        return { stage: made.stage, preprocess, encode, decode };
       };
       const { stage } = await open(spec, spec.modelPath);
       const report = { engine, threads, threadsReason: reason, loadMs: toMs(loadNs), warmupMs: toMs(warmupNs) };

@@ -20,6 +20,9 @@ export interface HopRecord {
   queueNs: number;
   loadNs: number;
   computeNs: number;
+  /** Making tensors of what came encoded, and encoding what goes to the next stage. */
+  decodeNs: number;
+  encodeNs: number;
   handoverNs: number;
   /** Attempts at the next hop that failed, and the waits between them. */
   failoverNs: number;
@@ -37,7 +40,9 @@ export const HOP_TIMES = [
   'queueNs',
   'handoverNs',
   'loadNs',
+  'decodeNs',
   'computeNs',
+  'encodeNs',
   'serialiseNs',
   'failoverNs',
   'downNs',
@@ -70,6 +75,8 @@ export function newHop(tier: string, stage: number): HopRecord {
     queueNs: 0,
     loadNs: 0,
     computeNs: 0,
+    decodeNs: 0,
+    encodeNs: 0,
     handoverNs: 0,
     failoverNs: 0,
     attempts: 0,

@@ -1,12 +1,12 @@
 import { type ErrorKind, TierbedError } from '../../base/errors.js';
 import { version } from '../../base/paths.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import { DATATYPE_OF } from '../rpc/datatypes.js';
 import type { InferenceHandlers, ModelMetadata, TensorMetadata } from '../rpc/inference.js';
 import type { InferRequest, InferResponse, Parameter, SentStamp } from '../rpc/messages.js';
 import type { CallContext } from '../rpc/method.js';
 import { elapsedNs, nowNs } from './clock.js';
 import type { Deployment, Deployments } from './deployments.js';
-import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import { ATTEMPT_PARAMETER, HOPS_PARAMETER, newHop, READY_PARAMETER, STAGE_PARAMETER } from './hops.js';
 import type { NodeMetrics } from './metrics.js';
 import { ITEM_INPUT, type Pipeline } from './pipeline.js';
@@ -133,10 +133,15 @@ function metadata({ spec, stage, next }: Deployment): ModelMetadata {
     name: spec.name,
     versions: [MODEL_VERSION],
     platform: stage ? 'onnx' : 'forward',
-    inputs: stage ? stage.inputs.map(tensorMetadata) : [item],
+    inputs: stage ? stage.inputs.map(spec.decode ? encodedMetadata : tensorMetadata) : [item],
     // What comes out of a chain is known to its last node only.
     outputs: next ? [] : (stage?.outputs ?? []).map(tensorMetadata),
   };
+}
+
+/** Encoded tensors are bytes; which tensor they hold they say themselves. */
+function encodedMetadata({ name }: TensorInfo): TensorMetadata {
+  return { name, datatype: 'UINT8', shape: [-1] };
 }
 
 function tensorMetadata({ name, dtype, shape }: TensorInfo): TensorMetadata {

@@ -14,7 +14,9 @@ const PARTS = {
   queue: 'queueNs',
   handover: 'handoverNs',
   load: 'loadNs',
+  decode: 'decodeNs',
   compute: 'computeNs',
+  encode: 'encodeNs',
   serialise: 'serialiseNs',
   failover: 'failoverNs',
 } as const satisfies Record<string, keyof HopRecord>;

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TierbedError } from '../../base/errors.js';
 import { Random } from '../../base/random.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 import { HopFailure } from '../rpc/hop-failure.js';
 import type { CallContext } from '../rpc/method.js';
 import { elapsedNs, nowNs } from './clock.js';
 import { withDeadline } from './deadline.js';
 import type { Deployment, RunnableStage } from './deployments.js';
-import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import { backoffMs, FAIL, isMendable } from './failure-policy.js';
 import { type ChainResult, forward, type Ready } from './forward.js';
 import { type HopRecord, newHop } from './hops.js';
@@ -50,15 +50,20 @@ export class Pipeline {
     const { deployment, inputs, readyNs, requestedOutputs = [] } = request;
     const { stage, next } = deployment;
     if (!next) checkOutputs(requestedOutputs, stage?.outputs ?? []);
-    const { preprocess } = deployment.spec;
-    const here = await this.#runHere({ stage, preprocess }, { tensors: inputs, readyNs }, request, request.hop);
+    const { preprocess, encode, decode } = deployment.spec;
+    const here = await this.#runHere(
+      { stage, preprocess, encode, decode },
+      { tensors: inputs, readyNs },
+      request,
+      request.hop,
+    );
     if (next) return this.#goOn(request, next, here);
     return { outputs: chosen(here.tensors, requestedOutputs), behind: [] };
   }
 
   /** Runs one stage on this node's processor, and names what it took in `hop`. */
   async #runHere(
-    { stage, preprocess }: RunnableStage,
+    { stage, preprocess, encode, decode }: RunnableStage,
     { tensors, readyNs }: Ready,
     { deployment, call }: StageRequest,
     hop: HopRecord,
@@ -70,15 +75,19 @@ export class Pipeline {
       fresh: deployment.spec.mode === 'cold',
       item: preprocess && item && { bytes: item, preprocess },
       inputs: item ? [] : tensors,
+      ...{ encode, decode },
     };
     const run = await this.#queue.run(() => this.#worker.run(job), { signal: call.signal });
     hop.ranStage = stage !== undefined;
     hop.queueNs += elapsedNs(readyNs, run.postedNs);
     hop.preprocessNs += run.preprocessNs;
     hop.loadNs += run.loadNs;
+    hop.decodeNs += run.decodeNs;
     hop.computeNs += run.computeNs;
+    hop.encodeNs += run.encodeNs;
     // Whatever passed between the job's leaving and its answer that is not named was spent on the way, or around the run.
-    hop.handoverNs += elapsedNs(run.postedNs, run.returnedNs) - run.preprocessNs - run.loadNs - run.computeNs;
+    const named = run.preprocessNs + run.loadNs + run.decodeNs + run.computeNs + run.encodeNs;
+    hop.handoverNs += elapsedNs(run.postedNs, run.returnedNs) - named;
     return { tensors: run.outputs, readyNs: run.returnedNs };
   }
 

@@ -1,8 +1,9 @@
 import type { ErrorKind } from '../../base/errors.js';
+import type { LinkEncoding } from '../../onnx/encodings/link-encoding.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 import type { PreprocessSpec } from '../../workloads/types.js';
 import type { CalibrationOrder } from './calibration-job.js';
-import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 
 /** What makes two sessions the same session; `key` is all of it in one string. */
 export interface SessionSpec {
@@ -21,6 +22,10 @@ export interface RunJob {
   readonly fresh: boolean;
   readonly item?: { readonly bytes: Uint8Array; readonly preprocess: PreprocessSpec } | undefined;
   readonly inputs: readonly NamedTensor[];
+  /** The inputs are encoded: they are decoded first. */
+  readonly decode?: boolean | undefined;
+  /** How the outputs are encoded; absent: they stay as they are. */
+  readonly encode?: LinkEncoding | undefined;
 }
 
 /** Times are of the shared monotonic clock; see clock.ts. */
@@ -33,7 +38,9 @@ export interface RunResult {
   readonly preprocessNs: number;
   /** What creating the session took and, where it was this request's own, ending it. */
   readonly loadNs: number;
+  readonly decodeNs: number;
   readonly computeNs: number;
+  readonly encodeNs: number;
 }
 
 export interface OpenResult {

@@ -2,11 +2,12 @@
 // kept off the thread that serves the network. One job at a time, in the order they come.
 import { parentPort } from 'node:worker_threads';
 import { messageOf, TierbedError } from '../../base/errors.js';
+import { decodeTensors, encodeTensors } from '../../onnx/encodings/link-encoding.js';
+import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import { ELEMENT_BYTES, elementCount, type NamedTensor, type Tensor } from '../../onnx/tensor.js';
 import type { Preprocessor, PreprocessSpec } from '../../workloads/types.js';
 import { timeJobs } from './calibration-job.js';
 import { elapsedNs, nowNs } from './clock.js';
-import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { EngineSession } from './engine.js';
 import { engineNamed } from './engines/index.js';
 import { transferable } from './transfer.js';
@@ -88,15 +89,28 @@ async function run(job: RunJob): Promise<RunResult> {
     inputs = [...(await preprocess(job.item.bytes)), ...inputs];
     preprocessNs = elapsedNs(from);
   }
-  if (!job.session) return { outputs: inputs, startNs, preprocessNs, loadNs: 0, computeNs: 0, endNs: nowNs() };
+  const none = { loadNs: 0, decodeNs: 0, computeNs: 0, encodeNs: 0 };
+  if (!job.session) return { outputs: inputs, startNs, preprocessNs, ...none, endNs: nowNs() };
 
   const { session, loadNs } = await sessionFor(job.session, job.fresh);
   let outputs: readonly NamedTensor[];
+  let decodeNs = 0;
   let computeNs: number;
+  let encodeNs = 0;
   try {
+    if (job.decode) {
+      const from = nowNs();
+      inputs = decodeTensors(inputs, session.inputs);
+      decodeNs = elapsedNs(from);
+    }
     const from = nowNs();
     outputs = await session.run(inputs);
     computeNs = elapsedNs(from);
+    if (job.encode) {
+      const from = nowNs();
+      outputs = encodeTensors(outputs, job.encode);
+      encodeNs = elapsedNs(from);
+    }
   } catch (error) {
     if (job.fresh) await session.close();
     throw error;
@@ -108,7 +122,9 @@ async function run(job: RunJob): Promise<RunResult> {
     startNs,
     preprocessNs,
     loadNs: loadNs + (job.fresh ? elapsedNs(closing) : 0),
+    decodeNs,
     computeNs,
+    encodeNs,
     endNs: nowNs(),
   };
 }

@@ -1,9 +1,11 @@
 import { TierbedError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
+import type { LinkEncoding } from '../../onnx/encodings/link-encoding.js';
 import type { ModelFile } from '../../operators/variant.js';
 import type { Workload } from '../../workloads/types.js';
 import type { DeployRequest, DeployResponse, LocalStage } from '../rpc/node-control.js';
 import { policyMessage } from './failure-policy.js';
+import { encodingBetween } from './link-encodings.js';
 import { chainOf } from './placements.js';
 import type { ChosenWorkload, ResolvedStudy, Strategy } from './resolve.js';
 import type { Testbed } from './runtimes/runtime.js';
@@ -152,12 +154,20 @@ export function deployRequests(
 ): { tier: TierName; request: DeployRequest }[] {
   const chain = chainOf(strategy.placement);
   const decodesAt = study.payload === 'tensor' ? 0 : chain.findIndex(({ stage }) => stage === 0);
+  /** How the tensors between node i's stage and the next are encoded. */
+  const encodedBehind = (i: number): LinkEncoding | undefined => {
+    const [hop, next] = [chain[i], chain[i + 1]];
+    const stage = hop?.stage === undefined ? undefined : strategy.variant.stages[hop.stage];
+    return hop && next && stage && encodingBetween(study.encodings, stage, hop.tier, next.tier);
+  };
   const stageAt = (i: number): LocalStage => {
     const stage = chain[i]?.stage;
     const files = stage === undefined ? [] : (strategy.variant.stages[stage]?.files ?? []);
     return {
       files: files.map(({ name, sha256 }) => ({ path: name, sha256 })),
       preprocessJson: i === decodesAt ? JSON.stringify(workload.preprocess) : '',
+      encodeJson: encodedBehind(i) ? JSON.stringify(encodedBehind(i)) : '',
+      decode: encodedBehind(i - 1) !== undefined,
     };
   };
   return chain

@@ -3,6 +3,7 @@ import { workloadSchema } from '../../workloads/schema.js';
 import { TRACE_FORMATS } from '../link/traces/index.js';
 import { JITTER_DISTRIBUTIONS } from '../link/validate.js';
 import { hopFailureSchema } from './failure-policy.js';
+import { linkEncodingsSchema } from './link-encodings.js';
 import { PLACEMENT_NAMES } from './placements.js';
 import { TIER_NAMES, tierSchema } from './tiers.js';
 import { timelineSchema } from './timeline-entry.js';
@@ -89,6 +90,7 @@ export const studySchema = {
       items: { enum: PLACEMENT_NAMES },
     },
     links: linksSchema,
+    encodings: linkEncodingsSchema,
     linkTolerance: {
       type: 'object',
       properties: { ms: { type: 'number', minimum: 0 }, percent: { type: 'number', minimum: 0 } },

@@ -7,6 +7,7 @@ import type { TraceFormat } from '../link/traces/index.js';
 import type { DirectionSettings, LinkName } from '../link/types.js';
 import { parseCheckedYaml, suggest, type YamlPath } from './checked-yaml.js';
 import { type HopFailurePolicy, hopFailureOf } from './failure-policy.js';
+import { checkEncodings, type LinkEncodings } from './link-encodings.js';
 import { studySchema } from './study-schema.js';
 import {
   loadTierPreset,
@@ -52,6 +53,8 @@ export interface Study {
   readonly recipes: Readonly<Record<string, readonly Step[]>>;
   readonly placements: readonly string[];
   readonly links: Readonly<Record<LinkName, LinkChoice>>;
+  /** How tensors between stages are encoded on each link; a recipe's own choice goes before it. */
+  readonly encodings: LinkEncodings;
   /** How far a link may be from what is set: this, or this share of it, whichever is more. What is absent is the runtime's. */
   readonly linkTolerance?: { readonly ms?: number; readonly percent?: number };
   readonly sessions: readonly SessionModeName[];
@@ -125,6 +128,7 @@ export function parseStudy(text: string, path: string, overrides: StudyOverrides
     recipes: mapValues(data.recipes, (steps) => steps.map(stepOf)),
     placements: data.placements,
     links: mapValues(data.links, (link) => (typeof link === 'string' ? { preset: link } : link)),
+    encodings: data.encodings ?? {},
     ...(data.linkTolerance && { linkTolerance: data.linkTolerance }),
     sessions: data.sessions ?? ['cold', 'warm'],
     payload: data.payload ?? 'encoded',
@@ -139,6 +143,7 @@ export function parseStudy(text: string, path: string, overrides: StudyOverrides
     scale: overrides.scale ?? data.scale ?? 1,
   };
   checkScale(study, errorAt);
+  checkEncodings(study.encodings, errorAt);
   return { path, baseDir: dirname(resolve(path)), study, errorAt };
 }
 

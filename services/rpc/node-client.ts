@@ -91,6 +91,8 @@ const EMPTY_DEPLOY: DeployRequest = {
   graphOptimization: false,
   onHopFailure: null,
   fallback: [],
+  encodeJson: '',
+  decode: false,
 };
 
 async function* chunksOfBytes(bytes: Uint8Array, sha256: string): AsyncGenerator<PutFileRequest> {

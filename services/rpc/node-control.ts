@@ -54,6 +54,8 @@ export interface DeployRequest {
   readonly graphOptimization: boolean;
   readonly onHopFailure: FailurePolicy | null;
   readonly fallback: readonly LocalStage[];
+  readonly encodeJson: string;
+  readonly decode: boolean;
 }
 
 export type FailureAction = 'FAIL' | 'RETRY' | 'FALLBACK';
@@ -70,6 +72,8 @@ export interface FailurePolicy {
 export interface LocalStage {
   readonly files: readonly ModelFile[];
   readonly preprocessJson: string;
+  readonly encodeJson: string;
+  readonly decode: boolean;
 }
 
 export interface SetFaultRequest {
@@ -111,6 +115,8 @@ export interface Hop {
   readonly failoverMs: number;
   readonly attempts: number;
   readonly fellBack: boolean;
+  readonly decodeMs: number;
+  readonly encodeMs: number;
 }
 
 export interface RunSampleResponse {

@@ -12,6 +12,8 @@ export function okRow(cells: SampleRow = {}): SampleRow {
     queueMs: 0,
     loadMs: 0,
     computeMs: 0,
+    decodeMs: 0,
+    encodeMs: 0,
     handoverMs: 0,
     failoverMs: 0,
     attempts: 0,

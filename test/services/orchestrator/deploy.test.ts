@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { StageModel } from '../../../operators/variant.js';
 import { deployRequests } from '../../../services/orchestrator/deploy.js';
 import type { Strategy } from '../../../services/orchestrator/resolve.js';
 import { parseStudy, type Study } from '../../../services/orchestrator/study.js';
@@ -18,11 +19,23 @@ const workload: Workload = {
   ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'digest' } },
 };
 
-function requests(placement: string, stages: number, changes: Partial<Study> = {}, session: 'cold' | 'warm' = 'warm') {
+/** What a recipe says of what each stage passes on. */
+type Encodings = readonly (StageModel['encoding'] | undefined)[];
+
+function requests(
+  placement: string,
+  stages: number,
+  changes: Partial<Study> = {},
+  session: 'cold' | 'warm' = 'warm',
+  encodings: Encodings = [],
+) {
   const file = (i: number) => ({ path: `/tmp/${i}.onnx`, name: 'model.onnx', sha256: `hash ${i}`, bytes: 1 });
   const variant = {
     ...{ name: 'r', steps: [] },
-    stages: Array.from({ length: stages }, (_, i) => ({ files: [file(i)] })),
+    stages: Array.from({ length: stages }, (_, i) => ({
+      files: [file(i)],
+      ...(encodings[i] && { encoding: encodings[i] }),
+    })),
   };
   const strategy: Strategy = { id: 's', workload: 'w', recipe: 'r', placement, session, variant };
   return deployRequests({ ...study, ...changes }, strategy, workload, (from, to) => `${from}>${to}`);
@@ -107,4 +120,57 @@ test('what the study and the tier say reaches the node', () => {
   assert.deepEqual(edge?.files, [{ path: 'model.onnx', sha256: 'hash 0' }]);
   assert.equal(requests('edge', 1)[0]?.request.sessionMode, 'WARM');
   assert.equal(requests('edge', 1)[0]?.request.graphOptimization, true);
+});
+
+/** `TIER: [decodes] [encodes CHAIN]` from the first node of the chain to the last. */
+const coded = (made: ReturnType<typeof requests>): string[] =>
+  made.toReversed().map(({ tier, request: { decode, encodeJson } }) => {
+    const chain = encodeJson ? (JSON.parse(encodeJson) as { chain: { name: string }[] }).chain : [];
+    const encodes = chain.map(({ name }) => name).join('+');
+    return [`${tier}:`, ...(decode ? ['decodes'] : []), ...(encodes ? [`encodes ${encodes}`] : [])].join(' ');
+  });
+
+const ENCODINGS: Pick<Study, 'encodings'> = { encodings: { 'mobile-edge': 'fp16', 'edge-cloud': ['int8', 'deflate'] } };
+
+test('tensors between stages are encoded as the study says of the first link that they cross', () => {
+  assert.deepEqual(coded(requests('mobile-edge', 2, ENCODINGS)), ['mobile: encodes fp16', 'edge: decodes']);
+  assert.deepEqual(coded(requests('mobile-cloud', 2, ENCODINGS)), ['mobile: encodes fp16', 'cloud: decodes']);
+  assert.deepEqual(coded(requests('mobile-edge-cloud', 3, ENCODINGS)), [
+    'mobile: encodes fp16',
+    'edge: decodes encodes int8+deflate',
+    'cloud: decodes',
+  ]);
+  assert.deepEqual(coded(requests('mobile-edge', 2)), ['mobile:', 'edge:']);
+  const one = { encodings: { 'edge-cloud': 'fp16' as const } };
+  assert.deepEqual(coded(requests('mobile-edge-cloud', 3, one)), ['mobile:', 'edge: encodes fp16', 'cloud: decodes']);
+});
+
+test('an item on its way to the first stage is not encoded, whatever it is sent as', () => {
+  for (const payload of ['encoded', 'tensor'] as const) {
+    assert.deepEqual(coded(requests('cloud', 1, { ...ENCODINGS, payload })), ['mobile:', 'cloud:']);
+    assert.deepEqual(coded(requests('edge-cloud', 2, { ...ENCODINGS, payload })), [
+      'mobile:',
+      'edge: encodes int8+deflate',
+      'cloud: decodes',
+    ]);
+  }
+});
+
+test("a recipe's own encoding goes before the link's, and fp32 is none", () => {
+  const own = { chain: [{ name: 'int8', options: { axis: 1 } }], ranges: { a: { min: [0], max: [1] } } };
+  const made = requests('mobile-edge-cloud', 3, ENCODINGS, 'warm', [own, { chain: [{ name: 'fp32', options: {} }] }]);
+  assert.deepEqual(coded(made), ['mobile: encodes int8', 'edge: decodes', 'cloud:']);
+  assert.deepEqual(JSON.parse(made.at(-1)?.request.encodeJson ?? ''), own);
+});
+
+test('stages in reserve decode and encode as they would on their own nodes', () => {
+  const { onHopFailure } = parsePolicy({ policy: 'fallback' });
+  const [, , mobile] = requests('mobile-edge-cloud', 3, { ...ENCODINGS, onHopFailure });
+  assert.deepEqual(
+    mobile?.request.fallback.map(({ decode, encodeJson }) => [decode, encodeJson.includes('int8')]),
+    [
+      [true, true],
+      [true, false],
+    ],
+  );
 });

@@ -347,3 +347,46 @@ test('the studies of the project are valid', () => {
   const { study } = parseStudy(readFileSync(path, 'utf8'), path);
   assert.equal(study.placements.length, 7);
 });
+
+test('encodings are given by link, and are checked with the study', () => {
+  const with_ = (encodings: string) => parseStudy(`${GOOD}encodings: ${encodings}\n`, 'x.yaml');
+  assert.deepEqual(parseStudy(GOOD, 'x.yaml').study.encodings, {});
+  const file = with_('{ mobile-edge: fp16, edge-cloud: [{ int8: { axis: 1 } }, deflate] }');
+  assert.deepEqual(file.study.encodings, { 'mobile-edge': 'fp16', 'edge-cloud': [{ int8: { axis: 1 } }, 'deflate'] });
+  assert.deepEqual(parseStudy(studyAsYaml(file), 'y.yaml').study.encodings, file.study.encodings);
+  const cases: [string, RegExp][] = [
+    ['{ mobile-cloud: fp16 }', /x\.yaml:14: encodings\.mobile-cloud: unknown key/],
+    ['{ mobile-edge: zip }', /x\.yaml:14: encodings\.mobile-edge.*fp16/],
+    ['{ mobile-edge: { int8: { axes: 1 } } }', /x\.yaml:14: .*axes/],
+    ['{ mobile-edge: [deflate, int8] }', /x\.yaml:14: encodings\.mobile-edge.*makes no sense/],
+    [
+      '{ edge-cloud: { int8: { range: calibrated } } }',
+      /x\.yaml:14: encodings\.edge-cloud.*calibrated where a recipe cuts/,
+    ],
+  ];
+  for (const [encodings, message] of cases) assert.throws(() => with_(encodings), { kind: 'invalid', message });
+});
+
+test('every way of writing a partition is taken', () => {
+  const recipes = [
+    'partition',
+    '{ partition: { stages: 3, minShare: 0.2 } }',
+    '{ partition: { mode: balanced, by: time } }',
+    '{ partition: { mode: paper, encoding: [int8, deflate] } }',
+    '{ partition: { at: [a, b], encoding: [[{ int8: { range: calibrated, axis: 1 } }, { deflate: { level: 9 } }], fp16] } }',
+  ];
+  for (const step of recipes) {
+    assert.doesNotThrow(() => parseStudy(GOOD.replace('halves:', `other: [${step}]\n  halves:`), 'x.yaml'), step);
+  }
+  for (const step of [
+    '{ partition: { mode: widest } }',
+    '{ partition: { stages: 4 } }',
+    '{ partition: { encoding: zip } }',
+  ]) {
+    assert.throws(
+      () => parseStudy(GOOD.replace('halves:', `other: [${step}]\n  halves:`), 'x.yaml'),
+      { kind: 'invalid' },
+      step,
+    );
+  }
+});

@@ -76,7 +76,9 @@ describe('the control plane', () => {
       onHopFailure: {
         ...{ action: 'RETRY', hopDeadlineMs: 12.5, retries: 3, backoffMs: 1.5, maxBackoffMs: 2.5, seed: 7 },
       },
-      fallback: [{ files: [{ path: 'b.onnx', sha256: 'cd' }], preprocessJson: 'r' }],
+      fallback: [{ files: [{ path: 'b.onnx', sha256: 'cd' }], preprocessJson: 'r', encodeJson: 's', decode: true }],
+      encodeJson: 't',
+      decode: true,
     };
     const deployed = { engine: 'wasm', threads: 2, threadsReason: 'set', loadMs: 1.25, warmupMs: 2.5 };
     const hop = {
@@ -97,6 +99,8 @@ describe('the control plane', () => {
       failoverMs: 10.5,
       attempts: 2,
       fellBack: true,
+      decodeMs: 11.5,
+      encodeMs: 12.5,
     };
     const sample: RunSampleResponse = {
       endToEndMs: 10.5,
@@ -146,6 +150,8 @@ describe('the control plane', () => {
       graphOptimization: false,
       onHopFailure: null,
       fallback: [],
+      encodeJson: '',
+      decode: false,
     };
     assert.deepEqual(asked, [
       {},
