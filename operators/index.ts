@@ -1,10 +1,11 @@
 import { TierbedError } from '../base/errors.js';
+import { earlyExit } from './early-exit.js';
 import { identity } from './identity.js';
 import type { Operator } from './operator.js';
 import { partition } from './partition.js';
 
 /** The operators there are: a new one is a file here and an entry below. */
-export const OPERATORS: readonly Operator[] = [identity, partition];
+export const OPERATORS: readonly Operator[] = [identity, partition, earlyExit];
 
 /** @throws TierbedError `invalid` when there is no operator of this name */
 export function operator(name: string): Operator {

@@ -90,13 +90,7 @@ async function publish(built: string, folder: string): Promise<void> {
 const CACHE_ENTRY = 'variants.json';
 
 /** Everything that what a step makes depends on. */
-function cacheKey(
-  workload: Workload,
-  variant: Variant,
-  step: Step,
-  version: number,
-  data: readonly string[],
-): string {
+function cacheKey(workload: Workload, variant: Variant, step: Step, version: number, data: readonly string[]): string {
   const stages = variant.stages.map(({ files, ...rest }) => ({
     ...rest,
     files: files.map(({ name, sha256 }) => [name, sha256]),

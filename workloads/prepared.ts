@@ -58,7 +58,9 @@ export async function* preparedItems(
  * @throws TierbedError `cancelled` when `signal` says so; as an item's `read`
  */
 export async function partHash(workload: Workload, part: WorkloadPart, signal?: AbortSignal): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify([workload.preprocess, workload.postprocess, workload.metric]));
+  const hash = createHash('sha256').update(
+    JSON.stringify([workload.preprocess, workload.postprocess, workload.metric]),
+  );
   for (const item of partOf(workload, part)) {
     if (signal?.aborted) throw new TierbedError('cancelled', `reading the items of ${workload.name} was cancelled`);
     const bytes = await item.read().catch(() => new Uint8Array());

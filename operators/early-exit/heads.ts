@@ -42,7 +42,7 @@ export function addHead(g: GraphBuilder, features: Value, { weights, bias }: Lin
 }
 
 /** Scores (n x classes, row-major). */
-function scoresOf({ weights, bias }: LinearHead, { features, classes }: Samples): Float64Array {
+export function scoresOf({ weights, bias }: LinearHead, { features, classes }: Samples): Float64Array {
   const n = classes.length;
   const d = features.length / n;
   const scores = new Float64Array(n * bias.length);

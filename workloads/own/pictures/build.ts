@@ -7,12 +7,12 @@ import type { Progress } from '../../../base/progress.js';
 import { float32Values, type NamedTensor } from '../../../onnx/tensor.js';
 import { encodeModel } from '../../../onnx/write.js';
 import { createPreprocessor } from '../../preprocess/index.js';
+import { headAccuracy, ridge, type Samples } from '../../ridge.js';
 import { ahead } from './ahead.js';
 import { className, PICTURE_CLASSES } from './classes.js';
 import { encodedPicture } from './jpeg.js';
 import { FEATURE_COUNT, featureModel, PICTURES_PREPROCESS, withHead } from './network.js';
 import type { Part } from './render.js';
-import { headAccuracy, ridge, type Samples } from '../../ridge.js';
 
 /** Raised whenever the same seed gives other pictures or another model. */
 export const GENERATOR_VERSION = 1;

@@ -8,5 +8,7 @@ const JPEG_QUALITY = 95;
 export async function encodedPicture(seed: number, part: Part, index: number): Promise<Uint8Array> {
   const sharp = await sharpModule();
   const raw = { width: PICTURE_WIDTH, height: PICTURE_HEIGHT, channels: 3 } as const;
-  return sharp(renderPicture(seed, part, index), { raw }).jpeg({ quality: JPEG_QUALITY }).toBuffer();
+  return sharp(renderPicture(seed, part, index), { raw })
+    .jpeg({ quality: JPEG_QUALITY })
+    .toBuffer();
 }
