@@ -1,7 +1,7 @@
 import { TierbedError } from '../../base/errors.js';
 import type { ElementEncoding, EncodedRange } from './encoding.js';
 import { fromSingles, singles } from './floats.js';
-import { type Blocks, blocksOf, rangeOf } from './range.js';
+import { type Blocks, blocksOf, RUN, rangeOf } from './range.js';
 
 /** The parameters: the axis (int32, -1: none), how many channels, then their scales (float32), then their zero points. */
 const HEAD_BYTES = 8;
@@ -68,10 +68,10 @@ export const int8: ElementEncoding = {
     eachBlock(blocks, (channel, start, end) => {
       const of = channels[channel] as Channel;
       if (end - start < table.length) {
-        for (let i = start; i < end; i++) values[i] = valueOf(payload[i] as number, of);
+        for (let i = start; i < end; i++) values[i] = valueOfByte(payload[i] as number, of);
         return;
       }
-      for (let byte = 0; byte < 256; byte++) table[byte] = valueOf(byte, of);
+      for (let byte = 0; byte < 256; byte++) table[byte] = valueOfByte(byte, of);
       for (let i = start; i < end; i++) values[i] = table[payload[i] as number] as number;
     });
     return fromSingles(dtype, shape, values);
@@ -79,9 +79,9 @@ export const int8: ElementEncoding = {
 };
 
 /** What a byte stands for. The end of a range may lie half a step beyond it: never beyond what float32 holds. */
-function valueOf(byte: number, { scale, zeroPoint }: Channel): number {
+function valueOfByte(byte: number, { scale, zeroPoint }: Channel): number {
   const value = (((byte << 24) >> 24) - zeroPoint) * scale;
-  return value > LARGEST ? LARGEST : value < -LARGEST ? -LARGEST : value;
+  return Math.min(LARGEST, Math.max(-LARGEST, value));
 }
 
 function channelsOf({ min, max }: EncodedRange): Channel[] {
@@ -97,13 +97,18 @@ function channelsOf({ min, max }: EncodedRange): Channel[] {
 function quantised(values: Float32Array, channels: readonly Channel[], blocks: Blocks): Uint8Array {
   const result = new Int8Array(values.length);
   eachBlock(blocks, (channel, start, end) => {
-    const { scale, zeroPoint } = channels[channel] as Channel;
-    for (let i = start; i < end; i++) {
-      const q = (values[i] as number) / scale + zeroPoint + ROUNDER - ROUNDER;
-      result[i] = q > 127 ? 127 : q < -128 ? -128 : Number.isNaN(q) ? zeroPoint : q;
-    }
+    const of = channels[channel] as Channel;
+    for (let at = start; at < end; at += RUN) quantiseRun(values, result, at, Math.min(end, at + RUN), of);
   });
   return new Uint8Array(result.buffer);
+}
+
+function quantiseRun(values: Float32Array, result: Int8Array, start: number, end: number, of: Channel): void {
+  const { scale, zeroPoint } = of;
+  for (let i = start; i < end; i++) {
+    const q = (values[i] as number) / scale + zeroPoint + ROUNDER - ROUNDER;
+    result[i] = q > 127 ? 127 : q < -128 ? -128 : Number.isNaN(q) ? zeroPoint : q;
+  }
 }
 
 function eachBlock({ outer, channels, inner }: Blocks, visit: (channel: number, start: number, end: number) => void) {

@@ -54,7 +54,8 @@ export class Candidates {
   }
 
   /**
-   * The cuts, one fewer than stages, with the lowest score.
+   * The cuts, one fewer than stages, with the lowest score; of equals the last, so that an activation stays with what it
+   * is fused with.
    *
    * @param score of cuts in the order in which a request passes them; infinite where they will not do
    * @returns undefined when none will do
@@ -64,7 +65,7 @@ export class Candidates {
     let lowest = Number.POSITIVE_INFINITY;
     for (const cuts of this.#combinations(stages)) {
       const found = score(cuts);
-      if (!(found < lowest)) continue;
+      if (!(found <= lowest) || found === Number.POSITIVE_INFINITY) continue;
       if (cuts.length === 2 && !this.nested(cuts[0] as Candidate, cuts[1] as Candidate)) continue;
       best = cuts;
       lowest = found;

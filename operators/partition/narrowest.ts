@@ -4,7 +4,7 @@ import type { Choice, Chosen } from './chosen.js';
 
 /**
  * The cuts with the fewest bytes crossing, in sum, that leave every stage at least a share of the work; of equals those
- * whose stages are the most alike.
+ * whose stages are the most alike, and of these the last.
  *
  * @throws TierbedError `invalid` when no place leaves every stage that much
  */
@@ -19,14 +19,10 @@ export async function narrowest({ model, dims }: Choice, stages: number, minShar
     return least >= minShare ? crossingBytes(cuts) + 1 - least : Number.POSITIVE_INFINITY;
   });
   if (!best) {
-    const percent = `${100 * minShare} %`;
-    throw new TierbedError(
-      'invalid',
-      `the model has no ${stages - 1} cuts that leave every stage ${percent} of its ${name}`,
-      {
-        fix: 'Give a smaller `minShare`, or name the cuts: `tierbed inspect MODEL` lists them.',
-      },
-    );
+    const what = `the model cannot be cut into ${stages} stages with ${100 * minShare} % of its ${name} in each`;
+    throw new TierbedError('invalid', what, {
+      fix: 'Give a smaller `minShare`, or name the cuts: `tierbed inspect MODEL` lists them.',
+    });
   }
   const why = `the fewest bytes cross of all cuts that leave every stage at least ${100 * minShare} % of the ${name}`;
   return { cuts: best.map(({ tensors }) => tensors), why };

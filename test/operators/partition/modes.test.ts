@@ -70,6 +70,39 @@ test('of cuts that are as balanced the narrowest is taken', async (t) => {
   assert.deepEqual(cutsOf((await partitioned(work, { mode: 'balanced' })).facts), ['c']);
 });
 
+test('an activation stays with what it is fused with', async (t) => {
+  const g = new GraphBuilder({ name: 'activated' });
+  const weight = (name: string): string => g.weight(name, [8, 8], () => new Float32Array(64).fill(0.1));
+  const first = g.node('MatMul', [g.input('x', 'float32', [1, 8]), weight('w1')], {}, 'first');
+  const second = g.node('MatMul', [g.node('Relu', [first], {}, 'activation'), weight('w2')], {}, 'second');
+  g.output(g.node('Relu', [second], {}, 'out'), 'float32', [1, 8]);
+  const work = await workloadOf(t, g.build());
+  assert.deepEqual(cutsOf((await partitioned(work, {})).facts), ['activation']);
+  assert.deepEqual(cutsOf((await partitioned(work, { mode: 'balanced' })).facts), ['activation']);
+});
+
+test('cuts of three stages do not cross each other', async (t) => {
+  // Two branches: what is before a cut in one of them is not before every cut in the other.
+  const g = new GraphBuilder({ name: 'branches' });
+  const x = g.input('x', 'float32', [1, 32]);
+  const layer = (from: string, name: string, size: [number, number]): string =>
+    g.node(
+      'MatMul',
+      [from, g.weight(`${name}.w`, size, () => new Float32Array(size[0] * size[1]).fill(0.01))],
+      {},
+      name,
+    );
+  const left = layer(layer(layer(x, 'l1', [32, 4]), 'l2', [4, 32]), 'l3', [32, 16]);
+  const right = layer(layer(layer(x, 'r1', [32, 4]), 'r2', [4, 32]), 'r3', [32, 16]);
+  g.output(layer(g.node('Add', [left, right], {}, 'sum'), 'out', [16, 2]), 'float32', [1, 2]);
+  const work = await workloadOf(t, g.build(), { evaluation: [[noise('x', [1, 32])]] });
+  for (const options of [{ stages: 3 }, { stages: 3, minShare: 0 }, { mode: 'balanced', stages: 3 }]) {
+    const { variant } = await partitioned(work, options);
+    const item = [noise('x', [1, 32])];
+    assert.deepEqual(await runStages(variant.stages, item), await runStages([work.modelPath], item));
+  }
+});
+
 test('parameters and multiply-accumulates are balanced each for itself', async (t) => {
   const g = new GraphBuilder({ name: 'embedded' });
   const ids = g.input('ids', 'int64', [1, 4]);

@@ -69,10 +69,11 @@ test('calibrated ranges go to the node that encodes', async (t) => {
 test('a measured sample has encoding and decoding among the parts that add up', async (t) => {
   const tensors = { preprocessJson: JSON.stringify({ kind: 'tensors' }) };
   const { mobile } = await pair(t, INT8, { ...tensors, sessionMode: 'COLD' });
-  const item = await mobile.put(encodeItemFile(rows(7, 20)));
+  const item = await mobile.put(encodeItemFile(rows(7, 4000)));
   const request = { deployment: 'm', itemSha256: item, sampleId: 's', deadlineMs: 10_000 };
   const { hops, endToEndMs, postprocessMs, otherMs } = await mobile.control.runSample(request);
   assert.ok((hops[0]?.encodeMs ?? 0) > 0 && (hops[1]?.decodeMs ?? 0) > 0);
+  assert.ok(otherMs >= 0 && hops.every(({ handoverMs }) => handoverMs >= 0), 'nothing is counted twice');
   const parts = hops.map((hop) =>
     Object.entries(hop).reduce((sum, [key, value]) => sum + (key.endsWith('Ms') ? (value as number) : 0), 0),
   );

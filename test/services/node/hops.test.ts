@@ -7,7 +7,7 @@ test('every time of a record is accounted for', () => {
   const times = Object.keys(hop).filter((key) => key.endsWith('Ns'));
   assert.deepEqual([...HOP_TIMES].sort(), times.sort());
   for (const [i, part] of HOP_TIMES.entries()) hop[part] = 10 ** i;
-  assert.equal(accountedNs(hop), 1_111_111_111);
+  assert.equal(accountedNs(hop), 111_111_111_111);
 });
 
 test('what no part explains is other', () => {
