@@ -17,6 +17,7 @@ import { withDeadline } from './deadline.js';
 import type { DeploySpec } from './deployments.js';
 import { encodingSpec } from './encoding-spec.js';
 import type { NodeEnvironment } from './environment.js';
+import { exitRule } from './exit-spec.js';
 import { FAIL, type FailurePolicy } from './failure-policy.js';
 import type { NodeFaults } from './faults/index.js';
 import type { HopRecord } from './hops.js';
@@ -126,10 +127,12 @@ function deploySpec(request: DeployRequest): DeploySpec {
     failure: failurePolicy(request.onHopFailure),
     encode: encodingSpec(request.encodeJson),
     decode: request.decode,
-    fallback: request.fallback.map(({ files, preprocessJson, encodeJson, decode }) => ({
+    exit: exitRule(request.exitJson),
+    fallback: request.fallback.map(({ files, preprocessJson, encodeJson, decode, exitJson }) => ({
       files,
       preprocess: parseSpec<PreprocessSpec>('preprocess_json', preprocessJson),
       encode: encodingSpec(encodeJson),
+      exit: exitRule(exitJson),
       decode,
     })),
   };
@@ -201,5 +204,6 @@ function hopMessage(hop: HopRecord): Hop {
     failoverMs: toMs(hop.failoverNs),
     attempts: hop.attempts,
     fellBack: hop.fellBack,
+    exited: hop.exited,
   };
 }

@@ -1,6 +1,7 @@
 import { TierbedError } from '../../base/errors.js';
 import type { LinkEncoding } from '../../onnx/encodings/link-encoding.js';
 import type { TensorInfo } from '../../onnx/runtime/tensors.js';
+import type { ExitRule } from '../../workloads/exit-rule.js';
 import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
 import type { ThreadChoice } from './cgroup.js';
 import { toMs } from './clock.js';
@@ -32,6 +33,8 @@ export interface DeploySpec {
   readonly encode?: LinkEncoding | undefined;
   /** The inputs arrive encoded. */
   readonly decode?: boolean | undefined;
+  /** When a request ends at this stage; absent: every one goes on. */
+  readonly exit?: ExitRule | undefined;
   readonly graphOptimization: boolean;
   /** What is done when the next stage's node does not answer: nothing when absent. */
   readonly failure?: FailurePolicy | undefined;
@@ -45,6 +48,7 @@ export interface LocalStageSpec {
   readonly preprocess?: PreprocessSpec | undefined;
   readonly encode?: LinkEncoding | undefined;
   readonly decode?: boolean | undefined;
+  readonly exit?: ExitRule | undefined;
 }
 
 /** What deploying took and chose. */
@@ -66,7 +70,7 @@ export interface Deployment {
 }
 
 /** What is run on a node's processor: a stage, with what makes its inputs of what comes, and of its outputs what goes. */
-export interface RunnableStage extends Pick<DeploySpec, 'encode' | 'decode'> {
+export interface RunnableStage extends Pick<DeploySpec, 'encode' | 'decode' | 'exit'> {
   readonly stage: DeployedStage | undefined;
   readonly preprocess: PreprocessSpec | undefined;
 }
@@ -206,6 +210,11 @@ export class Deployments {
         fix: 'Encode what goes from one stage to the next alone: leave encode_json out.',
       });
     }
+    if (spec.exit && !(hasModel && spec.next)) {
+      throw new TierbedError('invalid', `deployment "${spec.name}" has an exit, and no stage for what is not sure`, {
+        fix: 'Give the last stage no exit: leave exit_json out.',
+      });
+    }
     const engine = spec.engine || this.#defaults.engine;
     const { threads, reason } =
       spec.threads > 0 ? { threads: spec.threads, reason: 'set for the deployment' } : this.#defaults.threads();
@@ -215,7 +224,7 @@ export class Deployments {
       let loadNs = 0;
       let warmupNs = 0;
       const open = async (part: LocalStageSpec, modelPath?: string): Promise<RunnableStage> => {
-        const { preprocess, encode, decode = false } = part;
+        const { preprocess, encode, decode = false, exit } = part;
         if (preprocess) await this.#queue.run(() => this.#worker.call('prepare', preprocess), { unbounded: true });
         if (modelPath === undefined && part.files.length === 0) return { stage: undefined, preprocess };
         const path = modelPath ?? (await this.#store.materialise(part.files));
@@ -224,7 +233,7 @@ export class Deployments {
         opened.push(made.stage);
         loadNs += made.loadNs;
         warmupNs += made.warmupNs;
-        return { stage: made.stage, preprocess, encode, decode };
+        return { stage: made.stage, preprocess, encode, decode, exit };
       };
       const { stage } = await open(spec, spec.modelPath);
       const report = { engine, threads, threadsReason: reason, loadMs: toMs(loadNs), warmupMs: toMs(warmupNs) };

@@ -50,20 +50,20 @@ export class Pipeline {
     const { deployment, inputs, readyNs, requestedOutputs = [] } = request;
     const { stage, next } = deployment;
     if (!next) checkOutputs(requestedOutputs, stage?.outputs ?? []);
-    const { preprocess, encode, decode } = deployment.spec;
+    const { preprocess, encode, decode, exit } = deployment.spec;
     const here = await this.#runHere(
-      { stage, preprocess, encode, decode },
+      { stage, preprocess, encode, decode, exit },
       { tensors: inputs, readyNs },
       request,
       request.hop,
     );
-    if (next) return this.#goOn(request, next, here);
+    if (next && !request.hop.exited) return this.#goOn(request, next, here);
     return { outputs: chosen(here.tensors, requestedOutputs), behind: [] };
   }
 
   /** Runs one stage on this node's processor, and names what it took in `hop`. */
   async #runHere(
-    { stage, preprocess, encode, decode }: RunnableStage,
+    { stage, preprocess, encode, decode, exit }: RunnableStage,
     { tensors, readyNs }: Ready,
     { deployment, call }: StageRequest,
     hop: HopRecord,
@@ -75,10 +75,11 @@ export class Pipeline {
       fresh: deployment.spec.mode === 'cold',
       item: preprocess && item && { bytes: item, preprocess },
       inputs: item ? [] : tensors,
-      ...{ encode, decode },
+      ...{ encode, decode, exit },
     };
     const run = await this.#queue.run(() => this.#worker.run(job), { signal: call.signal });
     hop.ranStage = stage !== undefined;
+    hop.exited = run.exited;
     hop.queueNs += elapsedNs(readyNs, run.postedNs);
     hop.preprocessNs += run.preprocessNs;
     hop.loadNs += run.loadNs;
@@ -147,6 +148,7 @@ export class Pipeline {
       const record = newHop(hop.tier, firstStage + i);
       ready = await this.#runHere(stage, ready, request, record);
       behind.push(record);
+      if (record.exited) break;
     }
     return { outputs: chosen(ready.tensors, requestedOutputs), behind };
   }

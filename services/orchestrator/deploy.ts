@@ -1,7 +1,7 @@
 import { TierbedError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import type { LinkEncoding } from '../../onnx/encodings/link-encoding.js';
-import type { ModelFile } from '../../operators/variant.js';
+import type { ModelFile, StageModel } from '../../operators/variant.js';
 import type { Workload } from '../../workloads/types.js';
 import type { DeployRequest, DeployResponse, LocalStage } from '../rpc/node-control.js';
 import { policyMessage } from './failure-policy.js';
@@ -168,6 +168,7 @@ export function deployRequests(
       preprocessJson: i === decodesAt ? JSON.stringify(workload.preprocess) : '',
       encodeJson: encodedBehind(i) ? JSON.stringify(encodedBehind(i)) : '',
       decode: encodedBehind(i - 1) !== undefined,
+      exitJson: exitAt(stage === undefined ? undefined : strategy.variant.stages[stage]),
     };
   };
   return chain
@@ -191,4 +192,9 @@ export function deployRequests(
       };
     })
     .reverse();
+}
+
+/** When requests end at a stage, as its node is told. */
+function exitAt(stage: StageModel | undefined): string {
+  return stage?.exit ? JSON.stringify(stage.exit) : '';
 }

@@ -136,7 +136,9 @@ function pair(
       .flatMap((placement) =>
         sessions.map((session) => {
           const id = [workload, variant.name, placement, session].join('.');
-          return { id, workload, recipe: variant.name, placement, session, variant };
+          const exits = variant.stages.flatMap(({ exit }, stage) => (exit ? [stage] : []));
+          const identity = { id, workload, recipe: variant.name, placement, session };
+          return { ...identity, ...(exits.length > 0 && { exits }), variant };
         }),
       ),
   );

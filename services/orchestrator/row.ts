@@ -26,6 +26,7 @@ export function sampleRow(identity: SampleIdentity, answer: SampleAnswer): Sampl
     ...identityCells(identity),
     status: 'ok',
     ...wayCells(answer.hops),
+    exit: answer.hops.find((hop) => hop.exited)?.stage ?? null,
     startedAtUnixMs: answer.startedAtUnixMs,
     endToEndMs: toMs(toNs(answer.endToEndMs)),
     ...partCells(answer),

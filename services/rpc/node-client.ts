@@ -93,6 +93,7 @@ const EMPTY_DEPLOY: DeployRequest = {
   fallback: [],
   encodeJson: '',
   decode: false,
+  exitJson: '',
 };
 
 async function* chunksOfBytes(bytes: Uint8Array, sha256: string): AsyncGenerator<PutFileRequest> {

@@ -56,6 +56,7 @@ export interface DeployRequest {
   readonly fallback: readonly LocalStage[];
   readonly encodeJson: string;
   readonly decode: boolean;
+  readonly exitJson: string;
 }
 
 export type FailureAction = 'FAIL' | 'RETRY' | 'FALLBACK';
@@ -74,6 +75,7 @@ export interface LocalStage {
   readonly preprocessJson: string;
   readonly encodeJson: string;
   readonly decode: boolean;
+  readonly exitJson: string;
 }
 
 export interface SetFaultRequest {
@@ -117,6 +119,7 @@ export interface Hop {
   readonly fellBack: boolean;
   readonly decodeMs: number;
   readonly encodeMs: number;
+  readonly exited: boolean;
 }
 
 export interface RunSampleResponse {
