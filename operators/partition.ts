@@ -23,6 +23,7 @@ import {
   type PartitionOptions,
   partitionSchema,
 } from './partition/options.js';
+import { withOwnDequantize } from './partition/own-dequantize.js';
 import { paper } from './partition/paper.js';
 import type { Facts, StageModel, Variant } from './variant.js';
 
@@ -56,7 +57,8 @@ export const partition: Operator = {
     const { encoding, int8Cuts = true } = options as PartitionOptions;
     const plan = cutPlan(options as PartitionOptions);
     if (plan.mode === 'at' && !isCutList(plan.cuts) && !plan.cuts[context.workload.name]) return [];
-    const model = await readModel(wholeModel(variant));
+    const whole = await readModel(wholeModel(variant));
+    const model = int8Cuts ? withOwnDequantize(whole) : whole;
     const item = await firstItem(context.workload, context.signal);
     const dims = itemDims(model, item);
     const chosen = await choose(plan, { model, item, dims, context });

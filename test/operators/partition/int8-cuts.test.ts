@@ -9,7 +9,7 @@ import { readModel } from '../../../onnx/read.js';
 import { openModel } from '../../../onnx/runtime/session.js';
 import type { StageModel } from '../../../operators/variant.js';
 import { needsSharedData, sharedModels } from '../../support/shared-data.js';
-import { INPUT_SHAPE, qdqModel, qoperatorModel } from './quantised-models.js';
+import { INPUT_SHAPE, qdqModel, qoperatorModel, residualModel } from './quantised-models.js';
 import { graphOf, noise, partitioned, runStages, workloadOf } from './support.js';
 
 const X = [noise('x', INPUT_SHAPE)];
@@ -80,6 +80,25 @@ test('a name that a model of quantised operators has no more is found in its qua
     assert.deepEqual(await runStages(variant.stages, X), whole);
   }
   await assert.rejects(partitioned(work, { at: ['block9'] }), { kind: 'invalid', message: /block9/ });
+});
+
+test('a cut through a residual block crosses in int8 on both of its ways', async (t) => {
+  const work = await workloadOf(t, residualModel());
+  const whole = await runStages([work.modelPath], X);
+  for (const at of [
+    ['stem', 'first'],
+    ['stem_quantized', 'first_quantized'],
+  ]) {
+    const { variant, facts } = await partitioned(work, { at: [at] });
+    assert.deepEqual(facts.cuts[0]?.tensors, ['stem_quantized', 'first_quantized']);
+    assert.equal(facts.cuts[0].bytes, 2 * 8 * 8 * 8);
+    assert.deepEqual(await runStages(variant.stages, X), whole);
+    for (const stage of variant.stages) assert.ok((await kernelsOf(t, stage)).includes('QLinearConv'));
+  }
+  // The tensor that both ways use, by its float name.
+  const { variant, facts } = await partitioned(work, { at: ['stem_dequantized'] });
+  assert.deepEqual(facts.cuts[0]?.tensors, ['stem_quantized']);
+  assert.deepEqual(await runStages(variant.stages, X), whole);
 });
 
 test('the narrowest cut of a quantised model is one of its int8 tensors', async (t) => {

@@ -49,7 +49,26 @@ export function qdqModel(): Model {
   return g.build();
 }
 
-/** The same of quantised operators: floats are at its ends alone, and no `block0` is left. */
+/** A residual block: `x` quantised goes through a convolution, and past it into the sum. */
+export function residualModel(): Model {
+  const { g, scale, zero, weights } = begun('residual');
+  const weightScale = g.initializer('ws', denseTensor('float32', [], new Uint8Array(Float32Array.of(0.004).buffer)));
+  const weightZero = g.initializer('wz', denseTensor('int8', [], Uint8Array.of(0)));
+  const pair = (x: Value, name: string): Value => {
+    const quantised = g.node('QuantizeLinear', [x, scale, zero], {}, `${name}_quantized`);
+    return g.node('DequantizeLinear', [quantised, scale, zero], {}, `${name}_dequantized`);
+  };
+  const conv = (from: Value, name: string): Value => {
+    const w = g.node('DequantizeLinear', [weights(`${name}.w`), weightScale, weightZero], {}, `${name}.wd`);
+    return pair(g.node('Conv', [from, w], { kernel_shape: [1, 1] }, name), name);
+  };
+  const skip = conv(pair(g.input('x', 'float32', INPUT_SHAPE), 'x'), 'stem');
+  const sum = g.node('Add', [conv(conv(skip, 'first'), 'second'), skip], {}, 'sum');
+  g.output(g.node('GlobalAveragePool', [pair(sum, 'sum')], {}, 'out'), 'float32', [1, CHANNELS, 1, 1]);
+  return g.build();
+}
+
+/** `qdqModel` of quantised operators: floats are at its ends alone, and no `block0` is left. */
 export function qoperatorModel(): Model {
   const { g, scale, zero, weights } = begun('qoperator');
   const weightScale = g.initializer('ws', denseTensor('float32', [], new Uint8Array(Float32Array.of(0.004).buffer)));
