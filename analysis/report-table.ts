@@ -43,7 +43,7 @@ export function summaryTable(summary: Summary): string {
       String(s.failed),
       ...[s.latencyMs.p50, s.latencyMs.p90, s.latencyMs.p99].map(formatMs),
       ...Object.values(GROUPS).map((parts) => formatMs(meanOf(s, parts))),
-      formatShare(s.accuracy.value),
+      formatAccuracy(s.accuracy, metrics.length > 1),
     ]);
   }
   const star = summary.validity.valid ? '* the fastest in the median. ' : 'INVALID: not to be used. ';
@@ -60,6 +60,7 @@ export function summaryWords(summary: Summary): string[] {
   if (valid) words.push(...groups.flat().flatMap(exitsInWords));
   words.push(...summary.faults.map(faultInWords));
   const { planned, recorded, failed, underFault } = summary.samples;
+  words.push(...unreadableInWords(summary));
   if (underFault > 0) {
     words.push(`${underFault} of ${recorded} samples ran while a fault was in force; the table is of the others.`);
   }
@@ -74,6 +75,17 @@ function invalidInWords({ validity }: Summary): string[] {
     'INVALID: the figures of this study cannot be trusted, and no strategy can be named the fastest by them.',
     ...validity.reasons.flatMap(({ code, message, fix }) => [`  INVALID (${code}): ${message}.`, `    ${fix}`]),
   ];
+}
+
+/** One sentence a workload: how many, and the first by name. */
+function unreadableInWords({ unreadable }: Summary): string[] {
+  return [...new Set(unreadable.map(({ workload }) => workload))].map((name) => {
+    const mine = unreadable.filter(({ workload }) => workload === name);
+    const [first] = mine as [(typeof mine)[number]];
+    const many = mine.length > 1 ? `${mine.length} items of ${name} cannot be read` : `One item of ${name} cannot be read`;
+    const others = mine.length > 1 ? '; summary.json names the others' : '';
+    return `${many} and ${mine.length > 1 ? 'are' : 'is'} in no figure: ${first.item} (${first.reason})${others}.`;
+  });
 }
 
 function faultInWords(fault: FaultSummary): string {
@@ -110,7 +122,7 @@ function exitsInWords(s: StrategySummary): string[] {
     .filter(({ n }) => n > 0)
     .map(({ stage, share, p50Ms, accuracy }) => {
       const where = stage === null ? 'through all stages' : `at the exit of stage ${stage}`;
-      const worth = accuracy === null ? '' : `, ${formatShare(accuracy)} right`;
+      const worth = accuracy === null ? '' : `, ${formatAccuracy({ ...s.accuracy, value: accuracy }, true)}`;
       return `${formatShare(share)} ${where} (${formatMs(p50Ms)} ms${worth})`;
     });
   return [`${capital(s.session)}, on ${describe(s)} samples were answered: ${places.join('; ')}.`];
@@ -160,6 +172,13 @@ export function formatMs(ms: number | null): string {
   if (ms === null || Number.isNaN(ms)) return '-';
   if (Math.abs(ms) >= 100) return ms.toFixed(0);
   return ms.toFixed(Math.abs(ms) >= 10 ? 1 : 2);
+}
+
+/** A share as a percentage, another number with four significant digits; with its name where not all have the same. */
+function formatAccuracy({ metric, value, unit }: StrategySummary['accuracy'], named: boolean): string {
+  if (value === null) return '-';
+  const text = unit === 'fraction' ? formatShare(value) : String(Number(value.toPrecision(4)));
+  return named ? `${text} ${metric}` : text;
 }
 
 function formatShare(share: number | null): string {

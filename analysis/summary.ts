@@ -29,6 +29,22 @@ export interface LatencyMs {
   readonly ci95: readonly [number, number] | null;
 }
 
+/** A strategy's metric. */
+export interface Accuracy {
+  readonly metric: string;
+  readonly value: number | null;
+  /** `fraction`: 0 to 1, shown as a percentage. */
+  readonly unit: 'fraction' | 'number';
+  readonly better: 'higher' | 'lower';
+}
+
+/** An item that no sample is of. */
+export interface UnreadableItem {
+  readonly workload: string;
+  readonly item: string;
+  readonly reason: string;
+}
+
 /** One entry of summary.json's `strategies`. */
 export interface StrategySummary extends StrategyIdentity {
   /** Samples that succeeded, without a fault in force: those behind every figure. */
@@ -38,7 +54,7 @@ export interface StrategySummary extends StrategyIdentity {
   readonly latencyMs: LatencyMs;
   /** Means, so that they add up to `latencyMs.mean`; null when no sample succeeded. */
   readonly partsMs: Readonly<Record<Part, number>> | null;
-  readonly accuracy: { readonly metric: string; readonly value: number | null };
+  readonly accuracy: Accuracy;
   /** Mean message bytes a sample; null when no sample succeeded. */
   readonly bytes: Readonly<Record<ByteCount, number>> | null;
   /** By stage, and last those that went through all; absent where no stage has an exit. */
@@ -57,6 +73,8 @@ export interface Summary {
     /** Of those recorded, those during which a fault or a change of the timeline was in force: in no figure of a strategy. */
     readonly underFault: number;
   };
+  /** Items that were to be measured and could not be read: they are in no sample and in no figure. */
+  readonly unreadable: readonly UnreadableItem[];
   readonly validity: Validity;
   readonly strategies: readonly StrategySummary[];
   /** What each fault and each change of the timeline did to the samples, in the order in which they came. */
@@ -68,6 +86,8 @@ export interface Summary {
 /** A metric of one strategy's predictions, taken in as they come. */
 export interface AccuracyOf {
   readonly name: string;
+  readonly unit: Accuracy['unit'];
+  readonly better: Accuracy['better'];
   accumulate(): { add(prediction: string, label: string): void; value(): number | null };
 }
 
@@ -151,7 +171,7 @@ interface Tallied {
 /** What is kept of one strategy's samples. */
 class Tally {
   readonly #strategy: StrategyIdentity;
-  readonly #metricName: string;
+  readonly #metric: AccuracyOf;
   readonly #accuracy: ReturnType<AccuracyOf['accumulate']>;
   readonly #latencies = new NumberList();
   readonly #others = new NumberList();
@@ -164,7 +184,7 @@ class Tally {
   constructor(strategy: StrategyIdentity, metric: AccuracyOf) {
     this.#strategy = strategy;
     this.#exits = strategy.exits && new ExitTally(strategy.exits, metric);
-    this.#metricName = metric.name;
+    this.#metric = metric;
     this.#accuracy = metric.accumulate();
   }
 
@@ -187,11 +207,12 @@ class Tally {
   summary(): Tallied {
     const n = this.#latencies.values.length;
     const { id, workload, recipe, placement, session, exits } = this.#strategy;
+    const { name: metric, unit, better } = this.#metric;
     const common = {
       ...{ id, workload, recipe, placement, session, n, failed: this.#failed },
       ...(exits && { exits }),
       ...(this.#exits && { byExit: this.#exits.result() }),
-      accuracy: { metric: this.#metricName, value: this.#accuracy.value() },
+      accuracy: { metric, value: this.#accuracy.value(), unit, better },
     };
     if (n === 0) {
       const latencyMs = { p50: null, p90: null, p99: null, mean: null, sd: null, ci95: null };

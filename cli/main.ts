@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly register: Regis
   run: () => import('./commands/run.js'),
   inspect: () => import('./commands/inspect.js'),
   cut: () => import('./commands/cut.js'),
+  explain: () => import('./commands/explain.js'),
   zoo: () => import('./commands/zoo.js'),
   fetch: () => import('./commands/fetch.js'),
   node: () => import('./commands/node.js'),

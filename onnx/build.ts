@@ -271,7 +271,7 @@ export class GraphBuilder {
 }
 
 /** The IR version that came with an opset (onnx/docs/Versioning.md). */
-function irVersionOf(opset: number): number {
+export function irVersionOf(opset: number): number {
   if (opset <= 14) return 7;
   if (opset <= 18) return 8;
   if (opset <= 20) return 9;

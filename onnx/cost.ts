@@ -171,6 +171,8 @@ const FORMULAS: Readonly<Record<string, Formula>> = {
   GRU: recurrence(3),
   LSTM: recurrence(4),
   'com.microsoft:FusedConv': convolution(1),
+  'com.microsoft:NhwcFusedConv': convolution(1),
+  'com.microsoft.nchwc:Conv': convolution(1),
   'com.microsoft:QLinearConv': convolution(3),
   'com.microsoft:FusedGemm': product,
   'com.microsoft:QGemm': product,
@@ -179,6 +181,7 @@ const FORMULAS: Readonly<Record<string, Formula>> = {
   'com.microsoft:DynamicQuantizeMatMul': product,
   'com.microsoft:MatMulNBits': product,
   'com.microsoft:Attention': attention,
+  'com.microsoft:QAttention': attention,
   'com.microsoft:MultiHeadAttention': multiHeadAttention,
 };
 

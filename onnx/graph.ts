@@ -53,7 +53,7 @@ const RANDOM_OPS = new Set([
 ]);
 
 /** A node, or a node inside its subgraphs, draws random numbers. */
-function isRandom(node: Node): boolean {
+export function isRandom(node: Node): boolean {
   if (node.domain === '' && (RANDOM_OPS.has(node.opType) || (node.opType === 'Dropout' && node.inputs[2]))) return true;
   return subgraphs(node).some((graph) => graph.nodes.some(isRandom));
 }

@@ -1,5 +1,5 @@
 import { type Progress, silent } from '../base/progress.js';
-import { metric } from '../workloads/metrics/index.js';
+import { metricOf } from '../workloads/metrics/index.js';
 import { postprocess } from '../workloads/postprocess/index.js';
 import { partOf, preparedItems, type UnreadableItem } from '../workloads/prepared.js';
 import type { Workload, WorkloadPart } from '../workloads/types.js';
@@ -38,7 +38,7 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<Score> {
   const { threads = 0, progress = silent, signal } = options;
-  const score = metric(workload.metric).accumulate();
+  const score = metricOf(workload).accumulate();
   const unreadable: UnreadableItem[] = [];
   const exits = stages.slice(0, -1).map(() => 0);
   const chain = await Chain.open(stages, threads);

@@ -1,11 +1,14 @@
 import { TierbedError } from '../base/errors.js';
+import { dynamic } from './dynamic.js';
 import { earlyExit } from './early-exit.js';
+import { fp16 } from './fp16.js';
 import { identity } from './identity.js';
 import type { Operator } from './operator.js';
 import { partition } from './partition.js';
+import { sptq } from './sptq.js';
 
 /** The operators there are: a new one is a file here and an entry below. */
-export const OPERATORS: readonly Operator[] = [identity, partition, earlyExit];
+export const OPERATORS: readonly Operator[] = [identity, partition, earlyExit, sptq, dynamic, fp16];
 
 /** @throws TierbedError `invalid` when there is no operator of this name */
 export function operator(name: string): Operator {

@@ -9,6 +9,8 @@ import { agentMetrics } from '../services/link/agent/metrics.js';
 import { FAULTS } from '../services/orchestrator/faults/index.js';
 import { RESULT_FILES } from '../services/orchestrator/results-folder.js';
 import { studySchema } from '../services/orchestrator/study-schema.js';
+import { LOADERS } from '../workloads/loaders/index.js';
+import { METRICS } from '../workloads/metrics/index.js';
 
 const read = (...path: readonly string[]): string => readFileSync(join(packageRoot, ...path), 'utf8');
 const doc = (name: string): string => read('docs', name);
@@ -159,3 +161,15 @@ function anchorsOf(text: string): string[] {
       .replaceAll(' ', '-'),
   );
 }
+
+test('docs/workloads.md has a row for every loader, metric, preprocessing and postprocessing', () => {
+  const rows = rowsOf(doc('workloads.md')).flatMap(({ names }) => names);
+  const names = [...LOADERS, ...METRICS].map(({ name }) => name);
+  assert.deepEqual(
+    [...names, 'image', 'tensors', 'argmax', 'numbers', 'digest'].filter((name) => !rows.includes(name)),
+    [],
+  );
+  for (const { name, schema } of LOADERS) {
+    assert.deepEqual(missingIn(doc('workloads.md'), Object.keys(schema.properties)), [], name);
+  }
+});

@@ -71,9 +71,8 @@ export function partHash(workload: Workload, part: WorkloadPart, signal?: AbortS
 }
 
 async function hashPart(workload: Workload, part: WorkloadPart, signal?: AbortSignal): Promise<string> {
-  const hash = createHash('sha256').update(
-    JSON.stringify([workload.preprocess, workload.postprocess, workload.metric]),
-  );
+  const { preprocess, postprocess, metric, metricOptions } = workload;
+  const hash = createHash('sha256').update(JSON.stringify([preprocess, postprocess, metric, metricOptions]));
   for (const item of partOf(workload, part)) {
     if (signal?.aborted) throw new TierbedError('cancelled', `reading the items of ${workload.name} was cancelled`);
     const bytes = await item.read().catch(() => new Uint8Array());

@@ -1,5 +1,5 @@
 import { LOADERS } from './loaders/index.js';
-import { metricNames } from './metrics/index.js';
+import { METRICS } from './metrics/index.js';
 import { ownNames } from './own/index.js';
 
 /*
@@ -47,35 +47,91 @@ const postprocessSchema = chosenBy('kind', {
     properties: {
       output: { type: 'string', minLength: 1 },
       classes: { type: 'array', items: { type: 'string' }, minItems: 1 },
+      top: { type: 'integer', minimum: 1, maximum: 1000 },
     },
     required: ['output'],
   },
+  numbers: { properties: { output: { type: 'string', minLength: 1 } }, required: ['output'] },
   digest: { properties: {} },
 });
 
 const dataSchema = chosenBy('loader', Object.fromEntries(LOADERS.map(({ name, schema }) => [name, schema])));
 
-/** `{use: NAME, seed?}` for the project's own workloads, else a model with its data, preprocessing and metric. */
-export const workloadSchema: object = {
+const count = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
+
+const splitSchema = {
   type: 'object',
-  if: { required: ['use'] },
-  // biome-ignore lint/suspicious/noThenProperty: `then` is JSON Schema's word
-  then: {
-    properties: {
-      use: { enum: ownNames },
-      seed: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
-    },
-    additionalProperties: false,
-  },
-  else: {
-    properties: {
-      model: path,
-      data: dataSchema,
-      preprocess: preprocessSchema,
-      postprocess: postprocessSchema,
-      metric: { enum: metricNames },
-    },
-    required: ['model', 'data', 'preprocess', 'postprocess', 'metric'],
-    additionalProperties: false,
-  },
+  properties: { calibration: count, tuning: count, evaluation: count, seed: count, stratified: { type: 'boolean' } },
+  minProperties: 1,
+  additionalProperties: false,
 };
+
+const partsSchema = {
+  type: 'object',
+  properties: { calibration: dataSchema, tuning: dataSchema },
+  minProperties: 1,
+  additionalProperties: false,
+};
+
+/** A metric's name alone, or a map from its name to its options. */
+const metricSchema = {
+  type: ['string', 'object'],
+  properties: Object.fromEntries(
+    METRICS.map(({ name, schema }) => [
+      name,
+      {
+        type: schema?.required ? 'object' : ['object', 'null'],
+        properties: schema?.properties ?? {},
+        required: schema?.required ?? [],
+        additionalProperties: false,
+      },
+    ]),
+  ),
+  additionalProperties: false,
+  minProperties: 1,
+  maxProperties: 1,
+  if: { type: 'string' },
+  // biome-ignore lint/suspicious/noThenProperty: `then` is JSON Schema's word
+  then: { enum: METRICS.map(({ name }) => name) },
+};
+
+const ownProperties = {
+  use: { enum: ownNames },
+  seed: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+};
+
+const modelProperties = {
+  model: path,
+  data: dataSchema,
+  split: splitSchema,
+  parts: partsSchema,
+  preprocess: preprocessSchema,
+  postprocess: postprocessSchema,
+  metric: metricSchema,
+};
+
+/** @param beside properties that either kind has beside its own. @param required of a model's workload */
+function schemaOf(beside: Readonly<Record<string, object>>, required: readonly string[]): object {
+  return {
+    type: 'object',
+    if: { required: ['use'] },
+    // biome-ignore lint/suspicious/noThenProperty: `then` is JSON Schema's word
+    then: { properties: { ...beside, ...ownProperties }, additionalProperties: false },
+    else: {
+      properties: { ...beside, ...modelProperties },
+      required,
+      additionalProperties: false,
+    },
+  };
+}
+
+/** `{use: NAME, seed?}` for the project's own workloads, else a model with its data, preprocessing and metric. */
+export const workloadSchema: object = schemaOf({}, ['model', 'data', 'preprocess', 'postprocess', 'metric']);
+
+/** A workload in a file of its own: it may have a name, and leave the model to whoever uses it. */
+export const workloadFileSchema: object = schemaOf({ name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]*$' } }, [
+  'data',
+  'preprocess',
+  'postprocess',
+  'metric',
+]);

@@ -30,7 +30,15 @@ export type PreprocessSpec =
 
 /** How a model's outputs become a prediction; `kind` names a file in `workloads/postprocess/`. */
 export type PostprocessSpec =
-  | { readonly kind: 'argmax'; readonly output: string; readonly classes?: readonly string[] }
+  | {
+      readonly kind: 'argmax';
+      readonly output: string;
+      readonly classes?: readonly string[];
+      /** The prediction is that many classes, the likeliest first; 1 unless said otherwise. */
+      readonly top?: number;
+    }
+  /** The elements of an output, as numbers. */
+  | { readonly kind: 'numbers'; readonly output: string }
   /** The sha256 of the output bytes: for models that have no labels. */
   | { readonly kind: 'digest' };
 
@@ -52,8 +60,10 @@ export interface Workload {
   readonly tuning: readonly WorkloadItem[];
   readonly preprocess: PreprocessSpec;
   readonly postprocess: PostprocessSpec;
-  /** Name of a metric in `workloads/metrics/`, e.g. `top1`. */
+  /** Name of a metric in `workloads/metrics/`, e.g. `top1`; `metricOf` gives the metric. */
   readonly metric: string;
+  /** The metric's own; absent: it has none. */
+  readonly metricOptions?: Readonly<Record<string, unknown>>;
 }
 
 /** An item whose bytes are read when they are needed, so that a large data set is never in memory at once. */

@@ -11,6 +11,8 @@ import { fromOrt, type OrtMetadata, runtimeError, type TensorInfo, tensorInfos, 
 export interface OpenOptions {
   /** Threads of one operator; 0, the default, is one for each processor. */
   readonly threads?: number;
+  /** false: idle threads sleep at once, as in a node; else they spin for a while, as the runtime has it. */
+  readonly spinning?: boolean;
   /** false: every graph optimisation off. */
   readonly graphOptimization?: boolean;
   /** Where the runtime writes what its optimisation made of the model. */
@@ -52,7 +54,7 @@ export async function openModel(model: string | Model, options: OpenOptions = {}
 }
 
 async function openFile(path: string, options: OpenOptions): Promise<ModelSession> {
-  const { threads = 0, graphOptimization = true, optimizedPath, profilePrefix } = options;
+  const { threads = 0, spinning = true, graphOptimization = true, optimizedPath, profilePrefix } = options;
   // Loaded when it is needed: whoever only looks at a model does not wait for the runtime.
   const { InferenceSession } = await import('onnxruntime-node');
   let session: InferenceSession;
@@ -64,6 +66,9 @@ async function openFile(path: string, options: OpenOptions): Promise<ModelSessio
       executionMode: 'sequential',
       graphOptimizationLevel: graphOptimization ? 'all' : 'disabled',
       logSeverityLevel: 4,
+      ...(!spinning && {
+        extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
+      }),
       ...(optimizedPath !== undefined && { optimizedModelFilePath: optimizedPath }),
       ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });

@@ -4,7 +4,7 @@ import { type Summary, summarise } from '../../analysis/summary.js';
 import type { LinksAfterwards } from '../../analysis/validity.js';
 import { version } from '../../base/paths.js';
 import type { Progress } from '../../base/progress.js';
-import { metric } from '../../workloads/metrics/index.js';
+import { metric, metricOf } from '../../workloads/metrics/index.js';
 import type { LinkFigure } from '../link/verify.js';
 import { leastOf, physicsToleranceMs } from './crossings.js';
 import { diskError } from './disk-error.js';
@@ -34,14 +34,16 @@ export async function conclude(
       study: study.file.study.name,
       tierbed: version,
     });
-    const metricOf = (workload: string) =>
-      metric(study.workloads.find((w) => w.workload.name === workload)?.workload.metric ?? 'none');
+    const metricOfWorkload = (name: string) => {
+      const chosen = study.workloads.find(({ workload }) => workload.name === name);
+      return chosen ? metricOf(chosen.workload) : metric('none');
+    };
     const { events, links, missedAtS } = await readEvents(folder);
     const proofs = await readProofs(folder);
     const { notes, ...ofRows } = await summarise(
       readSamples(csv),
       plan.strategies,
-      metricOf,
+      metricOfWorkload,
       {
         planned: plan.samples,
         leastMs: leastOf(links),
@@ -56,6 +58,9 @@ export async function conclude(
       startedAt: runs[0]?.time ?? '',
       finishedAt: new Date().toISOString(),
       ...ofRows,
+      unreadable: study.workloads.flatMap(({ workload, unreadable }) =>
+        unreadable.map(({ id, reason }) => ({ workload: workload.name, item: id, reason })),
+      ),
       notes: [
         ...new Set([
           ...runs.flatMap((run) => run.notes),

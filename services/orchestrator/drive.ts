@@ -4,7 +4,7 @@ import type { StrategyIdentity } from '../../analysis/summary.js';
 import { TierbedError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import type { PlannedSample } from './plan.js';
-import { failedRow, type SampleAnswer, type SampleIdentity, sampleRow } from './row.js';
+import { failedRow, type Judge, type SampleAnswer, type SampleIdentity, sampleRow } from './row.js';
 import type { Payload } from './study.js';
 
 /** An item as the plan and the rows name it. */
@@ -24,6 +24,8 @@ export interface DriveOptions {
   readonly payload: Payload;
   /** Runs one request and gives its parts. */
   readonly run: (strategy: StrategyIdentity, item: PlacedItem, sampleId: string) => Promise<SampleAnswer>;
+  /** Says of a workload's predictions whether they are right; absent: those that equal their label are. */
+  readonly judgeOf?: (workload: string) => Judge;
   readonly record: (row: SampleRow) => Promise<void>;
   /** Says whether the testbed is still whole. @throws TierbedError `unavailable` naming the tier that is lost */
   readonly checkTestbed: () => Promise<void>;
@@ -98,7 +100,8 @@ async function runOne(options: DriveOptions, identity: SampleIdentity, item: Pla
   const startedMs = performance.now();
   let row: SampleRow;
   try {
-    row = sampleRow(identity, await options.run(identity.strategy, item, String(identity.sample)));
+    const answer = await options.run(identity.strategy, item, String(identity.sample));
+    row = sampleRow(identity, answer, options.judgeOf?.(identity.strategy.workload));
   } catch (error) {
     row = failedRow(identity, error, startedAtUnixMs);
     const restMs = faultyPaceMs - (performance.now() - startedMs);

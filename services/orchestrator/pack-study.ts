@@ -1,11 +1,10 @@
-import { stat } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { TierbedError } from '../../base/errors.js';
 import type { Progress } from '../../base/progress.js';
 import { describeModel } from '../../operators/model-files.js';
 import { hashFile } from '../../operators/variant.js';
-import type { ModelWorkloadSpec } from '../../workloads/index.js';
 import { LOADERS } from '../../workloads/loaders/index.js';
 import { resolveStudyPath } from '../../workloads/paths.js';
 import type { YamlPath } from './checked-yaml.js';
@@ -77,7 +76,7 @@ function setIn(data: unknown, at: YamlPath, value: string | number): void {
 /** What a path of the study stands for: pairs of a path to be and a path that is. */
 async function filesOf(
   file: StudyFile,
-  { at }: StudyPath,
+  { of }: StudyPath,
   source: string,
   path: string,
   signal: AbortSignal,
@@ -86,22 +85,22 @@ async function filesOf(
   if (!found) {
     throw new TierbedError('missing', `${source} does not exist`, { fix: 'Check the paths of the study.' });
   }
-  const spec = file.study.workloads[String(at[1])];
-  if (at[0] === 'workloads' && at[2] === 'model') {
+  if (of === 'model') {
     const { files } = await describeModel(source);
     const folder = path.slice(0, path.length - basename(path).length);
     // The first is the model itself, whatever name it has here.
     return files.map(({ name, path: from }, i) => [i === 0 ? path : `${folder}${name}`, from]);
   }
   if (!found.isDirectory()) return [[path, source]];
-  const { data } = spec as ModelWorkloadSpec;
-  const loader = LOADERS.find(({ name }) => name === data?.loader);
-  const names = await loader?.folderFiles?.(data, {
-    resolvePath: (other) => resolveStudyPath(other, file.baseDir),
-    signal,
-  });
+  const loader = LOADERS.find(({ name }) => name === of?.loader);
+  const names =
+    of &&
+    (await loader?.folderFiles?.(of, { resolvePath: (other) => resolveStudyPath(other, file.baseDir), signal }));
   if (!names) throw new TierbedError('invalid', `${source} is a folder, and a file is needed`);
-  return names.map((name) => [`${path}/${name}`, join(source, name)]);
+  const pairs = names.map((name) => [`${path}/${name}`, join(source, name)] as const);
+  // One that is not there is not there either where the study runs: it will be named as unreadable.
+  const there = await Promise.all(pairs.map(([, from]) => access(from).then(() => true, () => false)));
+  return pairs.filter((_, i) => there[i]);
 }
 
 const normal = (path: string): string =>

@@ -19,6 +19,8 @@ export interface PlanFile {
     name: string;
     metric: string;
     items: readonly { id: string; label: string; sha256: string }[];
+    /** Drawn, and in no sample: they could not be read. */
+    unreadable?: readonly { id: string; reason: string }[];
   }[];
   /** One line a block, `ROUND WORKLOAD ITEM: STRATEGY STRATEGY...`, all but the round indexes into the lists above. */
   readonly order?: readonly string[];
@@ -43,10 +45,11 @@ export function planFile({ rule, strategies, workloads }: ResolvedStudy): PlanFi
       recipe,
       stages: variant.stages.map(({ files }) => files.map(({ sha256 }) => sha256)),
     })),
-    workloads: workloads.map(({ workload, items }) => ({
+    workloads: workloads.map(({ workload, items, unreadable }) => ({
       name: workload.name,
       metric: workload.metric,
       items: items.map(({ id, label, sha256 }) => ({ id, label, sha256 })),
+      ...(unreadable.length > 0 && { unreadable }),
     })),
     ...(samples <= SPELT_OUT ? { order: spellOut(rule) } : {}),
   };

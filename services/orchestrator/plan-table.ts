@@ -13,6 +13,9 @@ export function planTable({ path, study }: StudyFile, plan: PlanFile): string {
     const items = plan.workloads.find(({ name }) => name === workload)?.items.length ?? 0;
     table.push([id, workload, recipe, placement, session, String(items * plan.rounds)]);
   }
+  const unreadable = plan.workloads.flatMap(({ name, unreadable: items = [] }) =>
+    items.map(({ id, reason }) => `Cannot be read and is left out: ${id} of ${name} (${reason})\n`),
+  );
   const { length } = plan.strategies;
-  return `${path} is valid: ${length} strategies, ${plan.rounds} rounds, payload ${study.payload}, ${plan.samples} samples.\n${table}\n`;
+  return `${path} is valid: ${length} strategies, ${plan.rounds} rounds, payload ${study.payload}, ${plan.samples} samples.\n${table}\n${unreadable.join('')}`;
 }

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { StrategyIdentity } from '../../analysis/summary.js';
-import { TierbedError } from '../../base/errors.js';
+import { messageOf, TierbedError } from '../../base/errors.js';
+import { KeyedError } from '../../base/keyed-error.js';
 import type { Progress } from '../../base/progress.js';
 import { Random } from '../../base/random.js';
 import { operator } from '../../operators/index.js';
 import { buildVariants } from '../../operators/recipe.js';
 import type { Variant } from '../../operators/variant.js';
 import { loadWorkload } from '../../workloads/index.js';
+import type { UnreadableItem } from '../../workloads/prepared.js';
+import { createPreprocessor } from '../../workloads/preprocess/index.js';
 import type { Workload, WorkloadItem } from '../../workloads/types.js';
 import type { LinkSettings } from '../link/types.js';
 import type { PlacedItem } from './drive.js';
@@ -31,6 +34,8 @@ export interface ChosenItem extends PlacedItem {
 export interface ChosenWorkload {
   readonly workload: Workload;
   readonly items: readonly ChosenItem[];
+  /** Of those that were drawn, the ones that cannot be read or prepared: no sample is planned of them. */
+  readonly unreadable: readonly UnreadableItem[];
 }
 
 /** A study with all that it names at hand. */
@@ -59,7 +64,7 @@ export async function resolveStudy(file: StudyFile, progress: Progress, signal: 
     const workload = await located(file, ['workloads', name], () =>
       loadWorkload(spec, { baseDir: file.baseDir, name, progress, signal }),
     );
-    workloads.push({ workload, items: await chooseItems(file, workload, progress, signal) });
+    workloads.push({ workload, ...(await chooseItems(file, workload, progress, signal)) });
     for (const [recipe, steps] of Object.entries(file.study.recipes)) {
       const built = await located(file, ['recipes', recipe], () =>
         buildVariants(workload, recipe, steps, { progress, signal }),
@@ -144,13 +149,16 @@ function pair(
   );
 }
 
-/** The study's number of items, drawn without repetition by its seed and kept in the data set's order, each hashed. */
+/**
+ * The study's number of items, drawn without repetition by its seed and kept in the data set's order, each read, hashed
+ * and prepared once: a small share of what the samples take, and what fails at it would fail in every one of them.
+ */
 async function chooseItems(
   file: StudyFile,
   workload: Workload,
   progress: Progress,
   signal: AbortSignal,
-): Promise<ChosenItem[]> {
+): Promise<Omit<ChosenWorkload, 'workload'>> {
   const { items: wanted, seed } = file.study;
   const available = workload.items.length;
   if (wanted !== 'all' && wanted > available) {
@@ -161,21 +169,35 @@ async function chooseItems(
   const all = Array.from({ length: available }, (_, i) => i);
   const drawn = new Random(seed).fork(`items of ${workload.name}`).shuffle(all);
   const chosen = drawn.slice(0, wanted === 'all' ? available : wanted).sort((a, b) => a - b);
+  const preprocess = createPreprocessor(workload.preprocess);
   const items: ChosenItem[] = [];
+  const unreadable: UnreadableItem[] = [];
+  let summary: string | undefined;
   progress.start(`reading the items of ${workload.name}`, chosen.length);
   try {
     for (const index of chosen) {
       if (signal.aborted) throw new TierbedError('cancelled', 'the run was stopped');
       const item = workload.items[index] as WorkloadItem;
-      const bytes = await item.read();
-      const sha256 = createHash('sha256').update(bytes).digest('hex');
-      items.push({ id: item.id, label: item.label, sha256, bytes: bytes.byteLength, read: () => item.read() });
-      progress.update(items.length);
+      const { id, label } = item;
+      try {
+        const bytes = await item.read();
+        await preprocess(bytes);
+        const sha256 = createHash('sha256').update(bytes).digest('hex');
+        items.push({ id, label, sha256, bytes: bytes.byteLength, read: () => item.read() });
+      } catch (error) {
+        unreadable.push({ id, reason: messageOf(error) });
+      }
+      progress.update(items.length + unreadable.length);
+    }
+    const [first] = unreadable;
+    if (first) summary = `${unreadable.length} of ${chosen.length} items cannot be read: ${first.id} (${first.reason})`;
+    if (first && items.length === 0) {
+      throw file.errorAt(['workloads', workload.name], `none of its ${chosen.length} items can be read: ${first.reason}`);
     }
   } finally {
-    progress.stop();
+    progress.stop(summary);
   }
-  return items;
+  return { items, unreadable };
 }
 
 async function located<T>(file: StudyFile, path: readonly string[], work: () => Promise<T>): Promise<T> {
@@ -189,5 +211,5 @@ async function located<T>(file: StudyFile, path: readonly string[], work: () => 
 /** The same error, with the place in the study that led to it. */
 function relocated(file: StudyFile, path: readonly (string | number)[], error: unknown): unknown {
   if (!(error instanceof TierbedError) || error.kind === 'cancelled') return error;
-  return file.errorAt(path, error.message, { cause: error });
+  return file.errorAt([...path, ...(error instanceof KeyedError ? error.path : [])], error.message, { cause: error });
 }

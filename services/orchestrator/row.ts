@@ -20,8 +20,17 @@ export interface SampleIdentity {
 
 const EMPTY: SampleRow = Object.fromEntries(COLUMNS.map(({ name, type }) => [name, type === 'text' ? '' : null]));
 
-/** The row of a sample that ran. Its parts add up to `endToEndMs` to the nanosecond. */
-export function sampleRow(identity: SampleIdentity, answer: SampleAnswer): SampleRow {
+/** Whether a prediction is right; null where nothing is right or wrong. @throws TierbedError when it cannot be told */
+export type Judge = (prediction: string, label: string) => boolean | null;
+
+const equal: Judge = (prediction, label) => (label === '' ? null : prediction === label);
+
+/**
+ * The row of a sample that ran. Its parts add up to `endToEndMs` to the nanosecond.
+ *
+ * @throws TierbedError as `judge`
+ */
+export function sampleRow(identity: SampleIdentity, answer: SampleAnswer, judge: Judge = equal): SampleRow {
   return {
     ...identityCells(identity),
     status: 'ok',
@@ -33,7 +42,7 @@ export function sampleRow(identity: SampleIdentity, answer: SampleAnswer): Sampl
     ...stageCells(answer.hops),
     ...byteCells(answer.hops),
     prediction: answer.prediction,
-    correct: identity.label === '' ? null : answer.prediction === identity.label,
+    correct: judge(answer.prediction, identity.label),
     outputSha256: answer.outputSha256,
   };
 }

@@ -4,6 +4,7 @@ import type { SampleRow } from '../../analysis/columns.js';
 import type { StrategyIdentity, Summary } from '../../analysis/summary.js';
 import { TierbedError } from '../../base/errors.js';
 import { type Progress, silent } from '../../base/progress.js';
+import { metricOf } from '../../workloads/metrics/index.js';
 import { calibrate } from './calibration.js';
 import { conclude } from './conclude.js';
 import { deploy } from './deploy.js';
@@ -20,6 +21,7 @@ import { Recorder } from './recorder.js';
 import { recoverer } from './recover.js';
 import { type ChosenItem, type ResolvedStudy, resolveStudy } from './resolve.js';
 import { ResultsFolder } from './results-folder.js';
+import type { Judge } from './row.js';
 import type { RunObserver } from './run-observer.js';
 import type { Runtime } from './runtimes/runtime.js';
 import { assertSame } from './same-study.js';
@@ -139,6 +141,7 @@ async function measure(
         total: plan.samples,
         items: study.workloads.map(({ items }) => items),
         payload: study.file.study.payload,
+        judgeOf: judgesOf(study),
         faultyPaceMs: Math.min(FAULTY_PACE_MS, study.file.study.onHopFailure.hopDeadlineMs),
         record: async (row) => {
           await recorder.record(row);
@@ -159,6 +162,12 @@ async function measure(
   } finally {
     await recorder.close();
   }
+}
+
+/** The metric's word on each workload's predictions. */
+function judgesOf({ workloads }: ResolvedStudy): (workload: string) => Judge {
+  const judges = new Map(workloads.map(({ workload }) => [workload.name, metricOf(workload).correct]));
+  return (workload) => judges.get(workload) as Judge;
 }
 
 function firstItem({ workloads }: ResolvedStudy, strategy: StrategyIdentity): ChosenItem {

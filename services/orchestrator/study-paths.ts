@@ -1,5 +1,5 @@
 import { TierbedError } from '../../base/errors.js';
-import { LOADERS } from '../../workloads/loaders/index.js';
+import { type SpecPath, specPaths } from '../../workloads/spec-paths.js';
 import type { YamlPath } from './checked-yaml.js';
 import type { Study, StudyFile } from './study.js';
 
@@ -9,22 +9,18 @@ export interface StudyPath {
   readonly at: YamlPath;
   /** As the study has it. */
   readonly path: string;
+  /** Of a workload's: what the path belongs to. */
+  readonly of?: SpecPath['of'];
 }
 
-/** Every path in a study: models, data and labels of its workloads, traces of its links. */
+/** Every path in a study: models, data, labels and tokenizers of its workloads, traces of its links. */
 export function studyPaths(study: Study): StudyPath[] {
   return [...workloadPaths(study), ...tracePaths(study)];
 }
 
 function* workloadPaths({ workloads }: Study): Generator<StudyPath> {
   for (const [name, spec] of Object.entries(workloads)) {
-    if ('use' in spec) continue;
-    yield { at: ['workloads', name, 'model'], path: spec.model };
-    const keys = LOADERS.find((loader) => loader.name === spec.data.loader)?.paths ?? [];
-    for (const key of keys) {
-      const path = (spec.data as unknown as Readonly<Record<string, unknown>>)[key];
-      if (typeof path === 'string') yield { at: ['workloads', name, 'data', key], path };
-    }
+    for (const found of specPaths(spec)) yield { ...found, at: ['workloads', name, ...found.at] };
   }
 }
 

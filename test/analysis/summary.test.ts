@@ -62,7 +62,7 @@ test('the interval is over items, however often each was repeated', async () => 
 test('accuracy and bytes come from the rows', async () => {
   const rows = ['cat', 'cat', 'dog', 'cat'].map((prediction, i) => timed(5, { prediction, hop1UpBytes: 100 * i }));
   const { summary } = await summaryOf(rows);
-  assert.deepEqual(summary.accuracy, { metric: 'top1', value: 0.75 });
+  assert.deepEqual(summary.accuracy, { metric: 'top1', value: 0.75, unit: 'fraction', better: 'higher' });
   assert.deepEqual(summary.bytes, { hop1Up: 150, hop1Down: 40, hop2Up: 0, hop2Down: 0 });
 });
 
@@ -92,11 +92,11 @@ test('the table marks the fastest of each session mode, and the words name it', 
       load,
       compute: ms - load,
     },
-    accuracy: { metric: 'top1', value: 0.9 },
+    accuracy: { metric: 'top1', value: 0.9, unit: 'fraction', better: 'higher' },
     bytes: { hop1Up: 0, hop1Down: 0, hop2Up: 0, hop2Down: 0 },
   });
   const summary: Summary = {
-    ...{ study: 'x', startedAt: '', finishedAt: '', notes: [], faults: [] },
+    ...{ study: 'x', startedAt: '', finishedAt: '', notes: [], faults: [], unreadable: [] },
     validity: { valid: true, reasons: [] },
     samples: { planned: 40, recorded: 40, failed: 0, underFault: 0 },
     strategies: [
@@ -123,4 +123,42 @@ test('the table marks the fastest of each session mode, and the words name it', 
   assert.match(words, /Warm, w is fastest on mobile \(whole\): 10\.0 ms .*takes 2\.00 times as long/);
   assert.match(words, /Cold, w is fastest on edge/);
   assert.match(words, /loading the model is 50\.0 % to 80\.0 % of the latency/);
+});
+
+test('a metric is shown in its unit, and by its name where workloads have several', () => {
+  const entry = (workload: string, accuracy: StrategySummary['accuracy']): StrategySummary => ({
+    ...{ id: workload, workload, recipe: 'whole', placement: 'edge', session: 'warm', n: 10, failed: 0, accuracy },
+    latencyMs: { p50: 1, p90: 1, p99: 1, mean: 1, sd: 0, ci95: null },
+    partsMs: Object.fromEntries(PARTS.map((part) => [part, 0])) as StrategySummary['partsMs'] & object,
+    bytes: { hop1Up: 0, hop1Down: 0, hop2Up: 0, hop2Down: 0 },
+  });
+  const summary = (strategies: readonly StrategySummary[]): Summary => ({
+    ...{ study: 'x', startedAt: '', finishedAt: '', notes: [], faults: [], unreadable: [], strategies },
+    validity: { valid: true, reasons: [] },
+    samples: { planned: 20, recorded: 20, failed: 0, underFault: 0 },
+  });
+  const mse = entry('sound', { metric: 'mse', value: 0.0123456, unit: 'number', better: 'lower' });
+  const top5 = entry('photos', { metric: 'top5', value: 0.982, unit: 'fraction', better: 'higher' });
+  const alone = summaryTable(summary([mse]));
+  assert.match(alone, /│ mse +│/);
+  assert.match(alone, /│ 0\.01235 │/);
+  const both = summaryTable(summary([mse, top5]));
+  assert.match(both, /│ 0\.01235 mse │/);
+  assert.match(both, /│ +98\.2 % top5 │/);
+});
+
+test('items that cannot be read are counted and named', () => {
+  const summary = {
+    ...{ study: 'x', startedAt: '', finishedAt: '', notes: [], faults: [], strategies: [] },
+    validity: { valid: true, reasons: [] },
+    samples: { planned: 0, recorded: 0, failed: 0, underFault: 0 },
+    unreadable: [
+      { workload: 'w', item: 'a.jpg', reason: 'it is cut short' },
+      { workload: 'v', item: 'c.jpg', reason: 'it is not there' },
+      { workload: 'w', item: 'b.jpg', reason: 'it is empty' },
+    ],
+  };
+  const words = summaryWords(summary).join('\n');
+  assert.match(words, /2 items of w cannot be read and are in no figure: a\.jpg \(it is cut short\); summary\.json/);
+  assert.match(words, /One item of v cannot be read and is in no figure: c\.jpg \(it is not there\)\./);
 });

@@ -81,7 +81,7 @@ describe('the loader image-folder', () => {
     await writeFile(join(dir, 'pictures', 'a.jpg'), 'changed');
     assert.equal(Buffer.from((await items[0]?.read()) ?? []).toString(), 'changed');
     await rm(join(dir, 'pictures', 'a.jpg'));
-    await assert.rejects(items[0]?.read() ?? Promise.resolve(), is('missing', /a\.jpg can no longer be read/));
+    await assert.rejects(items[0]?.read() ?? Promise.resolve(), is('missing', /a\.jpg is not there/));
   });
 
   it('takes other columns by name', async (t) => {
@@ -91,9 +91,18 @@ describe('the loader image-folder', () => {
     await assert.rejects(load(spec, dir), is('invalid', /no column 'file'.*id, class/s));
   });
 
+  it('has files that are not there as items that cannot be read', async (t) => {
+    const dir = await example(t, 'file,label\nnone.jpg,1\na.jpg,2\n');
+    const [none, there] = await load(spec, dir);
+    assert.equal(none?.id, 'none.jpg');
+    await assert.rejects(none?.read() ?? Promise.resolve(), is('missing', /none\.jpg is not there/));
+    assert.equal(Buffer.from((await there?.read()) ?? []).toString(), 'A');
+  });
+
   it('says what is missing or wrong before anything runs', async (t) => {
     const dir = await example(t, 'file,label\na.jpg,1\nnone.jpg,2\n');
-    await assert.rejects(load(spec, dir), is('missing', /none\.jpg does not exist/));
+    await writeFile(join(dir, 'labels.csv'), 'file,label\nnone.jpg,1\nnor-this.jpg,2\n');
+    await assert.rejects(load(spec, dir), is('missing', /none\.jpg does not exist, nor does any other/));
     await assert.rejects(load({ ...spec, path: 'elsewhere' }, dir), is('missing', /elsewhere does not exist/));
     await assert.rejects(load({ ...spec, labels: 'none.csv' }, dir), is('missing', /none\.csv does not exist/));
     const wrong: [string, RegExp][] = [
@@ -229,7 +238,7 @@ describe('loaders', () => {
     const dir = await folder(t);
     await assert.rejects(
       load({ loader: 'parquet' } as never, dir),
-      is('invalid', /image-folder, cifar, idx, tensor-file/),
+      is('invalid', /image-folder, cifar, idx, tensor-file, npy, npz, tsv/),
     );
   });
 });

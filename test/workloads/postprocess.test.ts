@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TierbedError } from '../../base/errors.js';
+import { Random } from '../../base/random.js';
 import { type DenseTensor, float32Tensor } from '../../onnx/tensor.js';
-import { metric } from '../../workloads/metrics/index.js';
 import { postprocess } from '../../workloads/postprocess/index.js';
+import { parseNumbers } from '../../workloads/postprocess/numbers.js';
+import { rankedClasses } from '../../workloads/postprocess/ranking.js';
 import type { PostprocessSpec } from '../../workloads/types.js';
 
 const spec = { kind: 'argmax', output: 'logits' } as const;
 const floats = (...values: number[]) => float32Tensor([1, values.length], Float32Array.from(values));
-const run = (tensor: DenseTensor, over: Partial<typeof spec & { classes: string[] }> = {}) =>
+const run = (tensor: DenseTensor, over: Partial<typeof spec & { classes: string[]; top: number }> = {}) =>
   postprocess({ ...spec, ...over }, [{ name: 'logits', tensor }]);
 
 function invalid(text: RegExp): (error: unknown) => boolean {
@@ -73,13 +75,57 @@ describe('argmax', () => {
     assert.throws(() => run(float32Tensor([2, 2], Float32Array.of(1, 2, 3, 4))), invalid(/\[2, 2\].*one row/));
     assert.throws(() => run(float32Tensor([1, 0], new Float32Array(0))), invalid(/one row/));
     assert.throws(() => run(floats(1, 2), { classes: ['only'] }), invalid(/class 1/));
+    assert.throws(() => run(floats(1, 2), { top: 3 }), invalid(/2 scores, and the top 3/));
     assert.throws(
       () => postprocess(spec, [{ name: 'probabilities', tensor: floats(1) }]),
       invalid(/no output 'logits'.*probabilities/s),
     );
     const strings = { dtype: 'string', shape: [1], data: [Buffer.from('x')] } as const;
     assert.throws(() => postprocess(spec, [{ name: 'logits', tensor: strings }]), invalid(/strings/));
-    assert.throws(() => postprocess({ kind: 'guess' } as unknown as PostprocessSpec, []), invalid(/argmax, digest/));
+    assert.throws(() => postprocess({ kind: 'guess' } as unknown as PostprocessSpec, []), invalid(/argmax, digest, numbers/));
+  });
+});
+
+describe('argmax of several', () => {
+  it('gives them in the order of their scores, of equal ones the lowest index first', () => {
+    assert.equal(run(floats(1, 7, 3, 7, 9), { top: 3 }), '["4","1","3"]');
+    assert.equal(run(floats(3, 1, 2), { top: 3, classes: ['a', 'b "quoted"', 'c'] }), '["a","c","b \\"quoted\\""]');
+    assert.deepEqual(rankedClasses(run(floats(3, 1, 2), { top: 2 })), ['0', '2']);
+  });
+
+  it('is as a sort has it, whatever the scores', () => {
+    const random = new Random(5);
+    for (let round = 0; round < 200; round++) {
+      const scores = Array.from({ length: 1 + random.integer(12) }, () => random.integer(6));
+      const top = 1 + random.integer(scores.length);
+      const sorted = scores.map((score, i) => ({ score, i })).sort((a, b) => b.score - a.score || a.i - b.i);
+      const want = sorted.slice(0, top).map(({ i }) => String(i));
+      assert.deepEqual(rankedClasses(run(floats(...scores), { top })), want);
+    }
+  });
+
+  it('takes a class for what it is, whatever its name', () => {
+    for (const name of ['[x]', '["x', '"x"', '[]', '']) assert.deepEqual(rankedClasses(name), [name]);
+  });
+});
+
+describe('numbers', () => {
+  const of = (tensor: DenseTensor) => postprocess({ kind: 'numbers', output: 'logits' }, [{ name: 'logits', tensor }]);
+
+  it('gives every element so that it can be read back', () => {
+    const values = Float32Array.of(0.1, -1e-30, 16777217, 3.4e38, 0, 1 / 3);
+    const back = parseNumbers(of(float32Tensor([2, 3], values)));
+    assert.deepEqual(Float32Array.from(back ?? []), values);
+    assert.equal(of({ dtype: 'int32', shape: [1, 2], data: new Uint8Array(Int32Array.of(-7, 12).buffer) }), '-7 12');
+  });
+
+  it('refuses what is no number, nothing, or too much', () => {
+    assert.throws(() => of(floats(1, Number.NaN)), invalid(/'logits' is NaN at element 1/));
+    assert.throws(() => of(floats(Number.POSITIVE_INFINITY)), invalid(/Infinity at element 0/));
+    assert.throws(() => of(float32Tensor([1, 0], new Float32Array(0))), invalid(/has 0 elements/));
+    assert.throws(() => of(float32Tensor([4097], new Float32Array(4097))), invalid(/4097 elements.*4096/));
+    assert.throws(() => postprocess({ kind: 'numbers', output: 'y' }, [{ name: 'z', tensor: floats(1) }]), invalid(/no output 'y'.*z/s));
+    for (const text of ['', 'a', '1 b', '1,2', 'Infinity']) assert.equal(parseNumbers(text), undefined, text);
   });
 });
 
@@ -100,33 +146,5 @@ describe('digest', () => {
       digest(),
     ];
     assert.equal(new Set([base, ...others]).size, others.length + 1);
-  });
-});
-
-describe('metrics', () => {
-  it('top1 is the share of predictions that are right, and null of none', () => {
-    const accuracy = metric('top1').accumulate();
-    assert.equal(accuracy.value(), null);
-    for (const [prediction, label] of [
-      ['1', '1'],
-      ['2', '1'],
-      ['cat', 'cat'],
-      ['01', '1'],
-    ] as const) {
-      accuracy.add(prediction, label);
-    }
-    assert.equal(accuracy.n, 4);
-    assert.equal(accuracy.value(), 0.5);
-  });
-
-  it('none counts and judges nothing', () => {
-    const nothing = metric('none').accumulate();
-    nothing.add('a', 'a');
-    assert.equal(nothing.n, 1);
-    assert.equal(nothing.value(), null);
-  });
-
-  it('are known by name', () => {
-    assert.throws(() => metric('top5'), invalid(/top1, none/));
   });
 });

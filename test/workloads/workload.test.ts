@@ -17,7 +17,7 @@ const model: ModelWorkloadSpec = {
 };
 
 describe('the schema of a workload', () => {
-  const validate = new Ajv({ allErrors: true, strict: true, strictRequired: false }).compile(workloadSchema);
+  const validate = new Ajv({ allErrors: true, strict: true, strictRequired: false, allowUnionTypes: true }).compile(workloadSchema);
   const errors = (spec: unknown): string[] => {
     validate(spec);
     return (validate.errors ?? [])
@@ -39,7 +39,21 @@ describe('the schema of a workload', () => {
         preprocess: { kind: 'tensors' },
       },
       { ...model, data: { loader: 'tensor-file', path, stored: 'int8', input: 'x', shape: [1, 4], offset: 83 } },
+      { ...model, data: { loader: 'npy', path, input: 'x', shape: [1, 4], dtype: 'float32', scale: 2, labels: 'l.npy' } },
+      { ...model, data: { loader: 'npz', path, inputs: { x: 'a', y: { array: 'b', offset: 1 } }, labelArray: 'l' } },
+      { ...model, data: { loader: 'tsv', path, textColumn: 'text', labelColumn: 1, tokenizer: 't.json', length: 8 } },
+      {
+        ...model,
+        data: { loader: 'tsv', path, heading: false, textColumn: 0, pairColumn: 1, tokenizer: 'vocab.txt', length: 8 },
+      },
       { ...model, postprocess: { kind: 'digest' }, metric: 'none' },
+      { ...model, postprocess: { kind: 'argmax', output: 'y', top: 5 }, metric: 'top5' },
+      { ...model, postprocess: { kind: 'numbers', output: 'y' }, metric: { mse: { against: 'x' } } },
+      { ...model, metric: { f1: { positive: 1 } } },
+      { ...model, metric: { f1: null } },
+      { ...model, metric: { agreement: { with: 'other.onnx' } } },
+      { ...model, split: { calibration: 10, tuning: 5, evaluation: 20, seed: 3, stratified: false } },
+      { ...model, parts: { calibration: { loader: 'cifar', path }, tuning: { loader: 'cifar', path } } },
       { ...model, postprocess: { kind: 'argmax', output: 'y', classes: ['a', 'b'] } },
     ]) {
       assert.deepEqual(errors(spec), [], JSON.stringify(spec));
@@ -50,11 +64,18 @@ describe('the schema of a workload', () => {
     const wrong: [unknown, string[]][] = [
       [{ use: 'photos' }, ['/use {"allowedValues":["pictures"]}']],
       [{ use: 'pictures', metric: 'top1' }, [' {"additionalProperty":"metric"}']],
-      [{ ...model, metric: 'top5' }, ['/metric {"allowedValues":["top1","none"]}']],
+      [
+        { ...model, metric: 'bleu' },
+        ['/metric {"allowedValues":["top1","top5","accuracy","f1","mse","agreement","none"]}'],
+      ],
+      [{ ...model, metric: { agreement: {} } }, ['/metric/agreement {"missingProperty":"with"}']],
+      [{ ...model, metric: { top1: { k: 1 } } }, ['/metric/top1 {"additionalProperty":"k"}']],
+      [{ ...model, split: { test: 1 } }, ['/split {"additionalProperty":"test"}']],
+      [{ ...model, parts: { tuning: { loader: 'cifar' } } }, ['/parts/tuning {"missingProperty":"path"}']],
       [{ ...model, data: { loader: 'image-folder', path: '.' } }, ['/data {"missingProperty":"labels"}']],
       [
         { ...model, data: { loader: 'parquet' } },
-        ['/data/loader {"allowedValues":["image-folder","cifar","idx","tensor-file"]}'],
+        ['/data/loader {"allowedValues":["image-folder","cifar","idx","tensor-file","npy","npz","tsv"]}'],
       ],
       [{ ...model, preprocess: { ...model.preprocess, crop: 1 } }, ['/preprocess {"additionalProperty":"crop"}']],
       [{ ...model, preprocess: { ...model.preprocess, std: [1, 1] } }, ['/preprocess/std {"limit":3}']],
@@ -85,7 +106,7 @@ describe('loading a workload', () => {
     );
     assert.equal((await loadWorkload(model, { baseDir: dir, name: 'mine' })).name, 'mine');
     const invalid = (error: unknown) => error instanceof TierbedError && error.kind === 'invalid';
-    await assert.rejects(load({ metric: 'top5' }), invalid);
+    await assert.rejects(load({ metric: 'bleu' }), invalid);
     await assert.rejects(load({ preprocess: { ...model.preprocess, size: 0 } as never }), invalid);
     await assert.rejects(loadWorkload({ use: 'photos' }, { baseDir: dir }), invalid);
   });

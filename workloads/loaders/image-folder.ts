@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join, normalize, sep } from 'node:path';
-import { TierbedError } from '../../base/errors.js';
+import { messageOf, TierbedError } from '../../base/errors.js';
 import { readColumns } from './labels.js';
 import type { LoadContext, Loader } from './loader.js';
 import { mustExist } from './read.js';
@@ -49,7 +49,10 @@ export const imageFolder: Loader<ImageFolderSpec> = {
       const path = insideFolder(folder, file, labels);
       return { id: file, label, path, read: () => readPicture(path) };
     });
-    await allExist(items.map(({ path }) => path));
+    await anyExists(
+      items.map(({ path }) => path),
+      labels,
+    );
     return items.map(({ id, label, read }) => ({ id, label, read }));
   },
 };
@@ -74,12 +77,23 @@ async function readPicture(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    throw new TierbedError('missing', `${path} can no longer be read`, { cause: error });
+    const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const why = gone ? 'is not there' : `cannot be read: ${messageOf(error)}`;
+    throw new TierbedError('missing', `${path} ${why}`, { cause: error });
   }
 }
 
-/** Checks in batches, so that a large folder opens neither one by one nor all at once. */
-async function allExist(paths: readonly string[]): Promise<void> {
+/**
+ * Files that are not there are items that cannot be read; when none is there, something else is wrong. Looks in batches,
+ * so that a large folder is opened neither one by one nor all at once.
+ */
+async function anyExists(paths: readonly string[], labels: string): Promise<void> {
   const batch = 256;
-  for (let i = 0; i < paths.length; i += batch) await Promise.all(paths.slice(i, i + batch).map(mustExist));
+  for (let i = 0; i < paths.length; i += batch) {
+    const found = await Promise.allSettled(paths.slice(i, i + batch).map(mustExist));
+    if (found.some(({ status }) => status === 'fulfilled')) return;
+  }
+  throw new TierbedError('missing', `${paths[0]} does not exist, nor does any other file that ${labels} names`, {
+    fix: "Check the paths of the workload's data.",
+  });
 }

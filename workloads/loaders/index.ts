@@ -4,15 +4,18 @@ import { type CifarSpec, cifar } from './cifar.js';
 import { type IdxSpec, idx } from './idx.js';
 import { type ImageFolderSpec, imageFolder } from './image-folder.js';
 import type { LoadContext, Loader } from './loader.js';
+import { type NpySpec, npy } from './npy.js';
+import { type NpzSpec, npz } from './npz.js';
 import { type TensorFileSpec, tensorFile } from './tensor-file.js';
+import { type TsvSpec, tsv } from './tsv.js';
 
 export type { LoadContext, Loader } from './loader.js';
 
 /** Where a workload's data comes from; `loader` names a file in `workloads/loaders/`. */
-export type DataSpec = ImageFolderSpec | CifarSpec | IdxSpec | TensorFileSpec;
+export type DataSpec = ImageFolderSpec | CifarSpec | IdxSpec | TensorFileSpec | NpySpec | NpzSpec | TsvSpec;
 
 /** The loaders there are: a new one is a file here, its spec above and an entry below. */
-export const LOADERS: readonly Loader[] = [imageFolder, cifar, idx, tensorFile];
+export const LOADERS: readonly Loader[] = [imageFolder, cifar, idx, tensorFile, npy, npz, tsv];
 
 /**
  * The items that a data spec names.

@@ -31,3 +31,22 @@ export async function readColumns(
   }
   return rows.map((row) => columns.map((column) => row[column] as string));
 }
+
+/**
+ * The labels of a data file's items: a column of a CSV file with a heading, one row an item in the data's order.
+ *
+ * @param data the file that is labelled, and how many items it has
+ * @throws TierbedError as `readColumns`; `invalid` when there are more or fewer labels than items
+ */
+export async function readLabels(
+  path: string,
+  column: string,
+  data: { readonly path: string; readonly count: number },
+  signal?: AbortSignal,
+): Promise<readonly string[]> {
+  const rows = await readColumns(path, [column], signal);
+  if (rows.length !== data.count) {
+    throw new TierbedError('invalid', `${path} has ${rows.length} labels for the ${data.count} records of ${data.path}`);
+  }
+  return rows.map(([label = '']) => label);
+}

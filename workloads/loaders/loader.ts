@@ -19,7 +19,15 @@ export interface Loader<Spec extends { readonly loader: string } = { readonly lo
 }
 
 export interface LoadContext {
-  /** Resolves a path of the study: environment variables expanded, relative to the study's folder. */
+  /** Resolves a path of the workload: environment variables expanded, relative to the folder of the study or the workload file. */
   resolvePath(path: string): string;
   readonly signal?: AbortSignal | undefined;
+  /** What the workload's model takes; absent where no model is known. @throws TierbedError as `readModel` */
+  modelInputs?(): Promise<readonly ModelInput[]>;
+}
+
+/** An input that a model takes in every run. */
+export interface ModelInput {
+  readonly name: string;
+  readonly dtype: string;
 }

@@ -1,13 +1,12 @@
 import { TierbedError } from '../../base/errors.js';
-import { type DenseTensor, ELEMENT_BYTES, elementCount, float32Tensor } from '../../onnx/tensor.js';
-import { elementReader } from '../elements.js';
+import { ELEMENT_BYTES, elementCount } from '../../onnx/tensor.js';
 import { encodeItemFile } from '../item-file.js';
-import { readColumns } from './labels.js';
+import { converted, GIVEN } from './converted.js';
+import { readLabels } from './labels.js';
 import type { Loader } from './loader.js';
 import { readData } from './read.js';
 
 const STORED = ['float32', 'int8', 'uint8', 'int16', 'int32', 'int64'] as const;
-const GIVEN = ['float32', 'int32', 'int64'] as const;
 
 export interface TensorFileSpec {
   readonly loader: 'tensor-file';
@@ -55,43 +54,18 @@ export const tensorFile: Loader<TensorFileSpec> = {
       const record = `${spec.stored} [${spec.shape.join(', ')}] of ${recordBytes} bytes`;
       throw new TierbedError('invalid', `${path} has ${bytes.byteLength} bytes, no multiple of a record: ${record}`);
     }
-    const labels = await readLabels(spec, resolvePath, count, signal);
+    const labels =
+      spec.labels === undefined
+        ? undefined
+        : await readLabels(resolvePath(spec.labels), spec.labelColumn ?? 'label', { path, count }, signal);
     return Array.from({ length: count }, (_, i) => ({
       id: String(i),
       label: labels?.[i] ?? '',
       read: async () => {
         const stored = bytes.subarray(i * recordBytes, (i + 1) * recordBytes);
-        return encodeItemFile([{ name: spec.input, tensor: converted(spec, stored) }]);
+        const tensor = { dtype: spec.stored, shape: spec.shape, data: stored };
+        return encodeItemFile([{ name: spec.input, tensor: converted(tensor, { dtype: 'float32', ...spec }) }]);
       },
     }));
   },
 };
-
-async function readLabels(
-  spec: TensorFileSpec,
-  resolvePath: (path: string) => string,
-  count: number,
-  signal: AbortSignal | undefined,
-): Promise<readonly string[] | undefined> {
-  if (!spec.labels) return undefined;
-  const path = resolvePath(spec.labels);
-  const rows = await readColumns(path, [spec.labelColumn ?? 'label'], signal);
-  if (rows.length !== count) {
-    throw new TierbedError('invalid', `${path} has ${rows.length} labels for the ${count} records of ${spec.path}`);
-  }
-  return rows.map(([label = '']) => label);
-}
-
-function converted(spec: TensorFileSpec, data: Uint8Array): DenseTensor {
-  const { shape, offset = 0, scale = 1, dtype = 'float32' } = spec;
-  const { count, at } = elementReader({ dtype: spec.stored, shape, data });
-  const value = (i: number): number => (at(i) - offset) * scale;
-  if (dtype === 'float32') {
-    const values = new Float32Array(count);
-    for (let i = 0; i < count; i++) values[i] = value(i);
-    return float32Tensor(shape, values);
-  }
-  const values = dtype === 'int32' ? new Int32Array(count) : new BigInt64Array(count);
-  for (let i = 0; i < count; i++) values[i] = dtype === 'int32' ? value(i) : BigInt(Math.trunc(value(i)));
-  return { dtype, shape, data: new Uint8Array(values.buffer) };
-}

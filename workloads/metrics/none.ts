@@ -1,20 +1,23 @@
-import type { Metric } from './metric.js';
+import type { Metric, MetricKind } from './metric.js';
 
 /** For data without labels: counts the predictions and has no value. */
-export const none: Metric = {
+export const none: MetricKind = {
   name: 'none',
-  title: 'no metric',
-  unit: 'fraction',
-  accumulate() {
-    let n = 0;
-    return {
-      add() {
-        n++;
-      },
-      get n() {
-        return n;
-      },
-      value: () => null,
-    };
-  },
+  misfit: () => undefined,
+  with: (): Metric => ({
+    ...{ name: 'none', title: 'no metric', unit: 'fraction', better: 'higher' },
+    correct: () => null,
+    accumulate() {
+      let n = 0;
+      return {
+        add() {
+          n++;
+        },
+        get n() {
+          return n;
+        },
+        value: () => null,
+      };
+    },
+  }),
 };

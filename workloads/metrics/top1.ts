@@ -1,22 +1,14 @@
-import type { Metric } from './metric.js';
+import { rankedClasses } from '../postprocess/ranking.js';
+import { classMisfit } from './class-misfit.js';
+import type { MetricKind } from './metric.js';
+import { shareRight } from './share-right.js';
 
-/** The share of predictions that equal their label, 0 to 1. */
-export const top1: Metric = {
+/** Whether a prediction's likeliest class is the label. */
+export const firstIsRight = (prediction: string, label: string): boolean => rankedClasses(prediction)[0] === label;
+
+/** The share of predictions whose likeliest class is their label, 0 to 1. */
+export const top1: MetricKind = {
   name: 'top1',
-  title: 'top-1 accuracy',
-  unit: 'fraction',
-  accumulate() {
-    let n = 0;
-    let right = 0;
-    return {
-      add(prediction, label) {
-        n++;
-        if (prediction === label) right++;
-      },
-      get n() {
-        return n;
-      },
-      value: () => (n === 0 ? null : right / n),
-    };
-  },
+  with: () => shareRight('top1', 'top-1 accuracy', firstIsRight),
+  misfit: (measured) => classMisfit('top1', measured),
 };

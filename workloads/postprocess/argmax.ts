@@ -2,10 +2,12 @@ import { TierbedError } from '../../base/errors.js';
 import type { NamedTensor, Tensor } from '../../onnx/tensor.js';
 import { elementReader } from '../elements.js';
 import type { PostprocessSpec } from '../types.js';
+import { rankingText } from './ranking.js';
 
 /**
- * The class with the highest score in one row of scores (`[classes]`, `[1, classes]`...): its name where the spec has
- * names, else its index in decimal. Of equal scores the lowest index wins, on every node alike.
+ * The class with the highest score in one row of scores (`[classes]`, `[1, classes]`...), or the `top` highest of them in
+ * order: their names where the spec has names, else their indexes in decimal. Of equal scores the lowest index comes
+ * first, on every node alike.
  *
  * @throws TierbedError `invalid` when the output is missing, holds more or less than one row, or holds a NaN
  */
@@ -16,19 +18,20 @@ export function argmax(spec: Extract<PostprocessSpec, { kind: 'argmax' }>, outpu
       fix: `Use one of its outputs: ${outputs.map(({ name }) => name).join(', ')}.`,
     });
   }
-  const best = highest(spec.output, tensor);
-  if (!spec.classes) return String(best);
-  const name = spec.classes[best];
+  return rankingText(highest(spec.output, tensor, spec.top ?? 1).map((index) => className(spec, index)));
+}
+
+function className({ output, classes }: Extract<PostprocessSpec, { kind: 'argmax' }>, index: number): string {
+  if (!classes) return String(index);
+  const name = classes[index];
   if (name === undefined) {
-    throw new TierbedError(
-      'invalid',
-      `argmax: class ${best} of '${spec.output}' has no name: ${spec.classes.length} given`,
-    );
+    throw new TierbedError('invalid', `argmax: class ${index} of '${output}' has no name: ${classes.length} given`);
   }
   return name;
 }
 
-function highest(name: string, tensor: Tensor): number {
+/** Indexes of the `top` highest scores, the highest first. */
+function highest(name: string, tensor: Tensor, top: number): number[] {
   if (tensor.dtype === 'string')
     throw new TierbedError('invalid', `argmax: output '${name}' holds strings, not scores`);
   const classes = tensor.shape.at(-1) ?? 1;
@@ -39,15 +42,18 @@ function highest(name: string, tensor: Tensor): number {
       `argmax: output '${name}' has shape [${tensor.shape.join(', ')}], not one row of scores`,
     );
   }
-  let best = 0;
-  let bestScore = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < count; i++) {
-    const score = at(i);
-    if (Number.isNaN(score)) throw new TierbedError('invalid', `argmax: output '${name}' is NaN at class ${i}`);
-    if (score > bestScore) {
-      best = i;
-      bestScore = score;
-    }
+  if (top > count) {
+    throw new TierbedError('invalid', `argmax: output '${name}' has ${count} scores, and the top ${top} are asked for`);
   }
-  return best;
+  const best: { index: number; score: number }[] = [];
+  for (let index = 0; index < count; index++) {
+    const score = at(index);
+    if (Number.isNaN(score)) throw new TierbedError('invalid', `argmax: output '${name}' is NaN at class ${index}`);
+    let place = best.length;
+    while (place > 0 && score > (best[place - 1] as { score: number }).score) place--;
+    if (place >= top) continue;
+    best.splice(place, 0, { index, score });
+    if (best.length > top) best.pop();
+  }
+  return best.map(({ index }) => index);
 }

@@ -3,6 +3,7 @@ import type { NamedTensor } from '../../onnx/tensor.js';
 import type { PostprocessSpec } from '../types.js';
 import { argmax } from './argmax.js';
 import { digest } from './digest.js';
+import { numbers } from './numbers.js';
 
 /** What turns a model's outputs into a prediction, by the spec's `kind`: a new one is a file here and a line below. */
 const POSTPROCESSORS: {
@@ -13,6 +14,7 @@ const POSTPROCESSORS: {
 } = {
   argmax,
   digest: (_, outputs) => digest(outputs),
+  numbers,
 };
 
 /**

@@ -1,0 +1,29 @@
+import type { ActivationType } from './graph/activations.js';
+import type { Choice } from './graph/choice.js';
+
+const names = { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 } };
+
+/** JSON Schema of the options that choose nodes. */
+export const choiceSchema = { nodeTypes: names, excludeTypes: names, nodes: names, excludeNodes: names };
+
+/** JSON Schema of the options that say how weights are stored. */
+export const weightSchema = { perChannel: { type: 'boolean' }, reduceRange: { type: 'boolean' } };
+
+/** Options of `sptq` as they are given; each has a default. */
+export interface SptqOptions extends Choice {
+  readonly method?: string;
+  readonly items?: number;
+  readonly percentile?: number;
+  readonly format?: 'qdq' | 'qoperator';
+  readonly perChannel?: boolean;
+  readonly activations?: ActivationType;
+  readonly reduceRange?: boolean;
+  /** In points of the workload's metric, measured on the tuning part. */
+  readonly maxDrop?: number;
+}
+
+/** Options of `dynamic` as they are given. */
+export interface DynamicOptions extends Choice {
+  readonly perChannel?: boolean;
+  readonly reduceRange?: boolean;
+}

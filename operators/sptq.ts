@@ -1,0 +1,115 @@
+import { join } from 'node:path';
+import { TierbedError } from '../base/errors.js';
+import { inferValues } from '../onnx/infer.js';
+import { writeModel } from '../onnx/write.js';
+import { describeModel } from './model-files.js';
+import type { Operator } from './operator.js';
+import { calibrate } from './quantise/calibrate.js';
+import { checkMade } from './quantise/check-made.js';
+import { countTypes, groupLeft } from './quantise/facts.js';
+import { checkChoice } from './quantise/graph/choice.js';
+import { NODE_TYPES } from './quantise/graph/node-types.js';
+import { type Plan, planQuantisation } from './quantise/graph/plan.js';
+import { writeQdq } from './quantise/graph/qdq.js';
+import { writeQOperator } from './quantise/graph/qoperator.js';
+import { nodeLabel, View } from './quantise/graph/view.js';
+import { guard } from './quantise/guard.js';
+import { choiceSchema, type SptqOptions, weightSchema } from './quantise/options.js';
+import { preparedFloat } from './quantise/prepared-float.js';
+import { int8Saturates } from './quantise/saturation.js';
+import type { StageModel } from './variant.js';
+import { wholeModel, withRecipe } from './whole-model.js';
+
+/** Static post-training quantisation: int8 weights, and activations whose ranges are found on the calibration part. */
+export const sptq: Operator = {
+  name: 'sptq',
+  optionsSchema: {
+    type: ['object', 'null'],
+    properties: {
+      method: { enum: ['minmax', 'percentile', 'entropy', 'mse'] },
+      items: { type: 'integer', minimum: 1 },
+      percentile: { type: 'number', exclusiveMinimum: 50, maximum: 100 },
+      format: { enum: ['qdq', 'qoperator'] },
+      activations: { enum: ['uint8', 'int8'] },
+      maxDrop: { type: 'number', minimum: 0 },
+      ...weightSchema,
+      ...choiceSchema,
+    },
+    additionalProperties: false,
+  },
+  version: 1,
+
+  reads: (options) => (options?.maxDrop === undefined ? ['calibration'] : ['calibration', 'tuning']),
+
+  async apply(variant, options, context) {
+    const { outDir, workload, threads, progress, signal } = context;
+    const given = (options ?? {}) as SptqOptions;
+    const { method = 'minmax', items = 200, activations = 'uint8', percentile, maxDrop } = given;
+    const { format = 'qdq', perChannel = true, reduceRange = false } = given;
+    const { model, facts } = await preparedFloat(await wholeModel(variant, 'sptq'), variant.name);
+    const view = new View(model, await inferValues(model));
+    checkChoice(given, view, NODE_TYPES);
+    const plan = planQuantisation(view, given, activations);
+    refuseNothing(plan, variant.name);
+    const { ranges, facts: calibration } = await calibrate(model, plan.tensors, workload, {
+      ...{ method, items, threads, progress, signal },
+      ...(percentile !== undefined && { options: { percentile } }),
+    });
+    const path = join(outDir, 'model.onnx');
+    const write = format === 'qdq' ? writeQdq : writeQOperator;
+    const build = async (chosen: Plan): Promise<StageModel> => {
+      await writeModel(withRecipe(write(chosen, ranges, { perChannel, reduceRange }), 'sptq'), path);
+      return describeModel(path);
+    };
+    const without = (excluded: ReadonlySet<string>): Plan =>
+      planQuantisation(view, { ...given, excludeNodes: [...(given.excludeNodes ?? []), ...excluded] }, activations);
+    const guarded =
+      maxDrop === undefined
+        ? undefined
+        : await guard({
+            ...{ workload, maxDrop, threads, progress, signal, nodes: sensitiveNodes(plan) },
+            float: variant.stages[0] as StageModel,
+            build: (excluded) => build(without(excluded)),
+          });
+    const final = guarded ? without(guarded.excluded) : plan;
+    const made = await build(final);
+    const checked = await checkMade(variant.stages[0] as StageModel, made, context);
+    return [
+      {
+        name: variant.name,
+        stages: [made],
+        facts: {
+          ...{ format, activations, perChannel, reduceRange, preparation: facts, calibration },
+          saturates: !reduceRange && (await int8Saturates()),
+          quantised: countTypes([...final.nodes.values()].map(({ node }) => node)),
+          left: groupLeft(
+            final.left.map((node) => (guarded?.excluded.has(node.name) ? { ...node, reason: GUARDED } : node)),
+          ),
+          ...(guarded && { guard: guarded.facts }),
+          ...checked,
+          ranges: Object.fromEntries([...ranges].map(([name, { min, max }]) => [name, [min, max]])),
+        },
+      },
+    ];
+  },
+};
+
+const GUARDED = 'maxDrop does not hold with it in int8';
+
+/** The nodes whose rounding may cost accuracy, in running order: those that pass elements on round nothing. */
+function sensitiveNodes({ nodes, view }: Plan): string[] {
+  return view.index.order.flatMap((i) => {
+    const planned = nodes.get(i);
+    return planned && planned.type.kind !== 'pass' && planned.type.kind !== 'clip' ? [nodeLabel(planned.node)] : [];
+  });
+}
+
+function refuseNothing({ nodes, left }: Plan, name: string): void {
+  if ([...nodes.values()].some(({ type }) => type.kind === 'product' || type.kind === 'table')) return;
+  const reasons = groupLeft(left)
+    .slice(0, 3)
+    .map(({ type, reason, nodes }) => `${nodes.length} ${type}: ${reason}`);
+  throw new TierbedError('invalid', `${name} has no node that sptq quantises (${reasons.join('; ')})`, {
+    fix: 'Export a model with Conv, Gemm or MatMul whose weights are constants; or exclude less.',
+  });
+}

@@ -1,0 +1,36 @@
+import { TierbedError } from '../base/errors.js';
+import type { Model } from '../onnx/model.js';
+import { readModel } from '../onnx/read.js';
+import type { Variant } from './variant.js';
+
+/**
+ * The model of a variant that is in one piece and has no exit.
+ *
+ * @param operator what asks for it, for the message
+ * @throws TierbedError `invalid` when the variant is cut or has an exit; as `readModel`
+ */
+export async function wholeModel({ name, stages }: Variant, operator: string): Promise<Model> {
+  const [stage, ...more] = stages;
+  if (!stage || more.length > 0 || stage.exit) {
+    throw new TierbedError(
+      'invalid',
+      `${name}: ${operator} takes a whole model, and this one is in ${stages.length} stages`,
+      {
+        fix: `Put ${operator} before what cuts the model: \`${operator}+partition\`.`,
+      },
+    );
+  }
+  return readModel(stage.files[0]?.path as string);
+}
+
+/** The model with the operator that made it at the end of its recipe, in its metadata. */
+export function withRecipe(model: Model, operator: string): Model {
+  const before = model.metadataProps.find(({ key }) => key === RECIPE)?.value;
+  const value = before ? `${before}+${operator}` : operator;
+  return {
+    ...model,
+    metadataProps: [...model.metadataProps.filter(({ key }) => key !== RECIPE), { key: RECIPE, value }],
+  };
+}
+
+const RECIPE = 'tierbed.recipe';
