@@ -82,7 +82,8 @@ function unreadableInWords({ unreadable }: Summary): string[] {
   return [...new Set(unreadable.map(({ workload }) => workload))].map((name) => {
     const mine = unreadable.filter(({ workload }) => workload === name);
     const [first] = mine as [(typeof mine)[number]];
-    const many = mine.length > 1 ? `${mine.length} items of ${name} cannot be read` : `One item of ${name} cannot be read`;
+    const many =
+      mine.length > 1 ? `${mine.length} items of ${name} cannot be read` : `One item of ${name} cannot be read`;
     const others = mine.length > 1 ? '; summary.json names the others' : '';
     return `${many} and ${mine.length > 1 ? 'are' : 'is'} in no figure: ${first.item} (${first.reason})${others}.`;
   });

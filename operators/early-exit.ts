@@ -1,22 +1,22 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { TierbedError } from '../base/errors.js';
 import { GraphBuilder } from '../onnx/build.js';
 import { cutModel } from '../onnx/cut.js';
 import { itemBytes, itemValues, stageFigures } from '../onnx/inspect.js';
 import type { Model } from '../onnx/model.js';
-import { readModel } from '../onnx/read.js';
-import { writeModel } from '../onnx/write.js';
 import { classificationOf } from './early-exit/classes.js';
 import { addExit, type ExitHead, type FittedExits, fitExits } from './early-exit/fit.js';
 import { type EarlyExitOptions, earlyExitSchema, isByWorkload, placesFor } from './early-exit/options.js';
 import { type Exit, exitAt } from './early-exit/place.js';
 import { reattached } from './early-exit/reattach.js';
 import { chooseThresholds } from './early-exit/thresholds.js';
-import { describeModel } from './model-files.js';
 import type { Operator, OperatorContext } from './operator.js';
 import { firstItem, itemDims } from './partition/item.js';
+import { withOwnDequantize } from './partition/own-dequantize.js';
+import { writeStage } from './stage-files.js';
 import type { Made, StageModel, Variant } from './variant.js';
+import { wholeModel, withRecipe } from './whole-model.js';
+
+const NO_PARTITION = 'Leave partition out: a dynamic early exit cuts the model where its exits are.';
 
 /**
  * Answers before the end of the model. `static`: the model is cut short for all requests. `dynamic`: it is cut into stages,
@@ -53,7 +53,8 @@ export const earlyExit: Operator = {
     const places = placesFor(chosen, context.workload.name);
     if (!places) return [];
     classificationOf(context.workload);
-    const model = await readModel(wholeModel(variant));
+    const whole = await wholeModel(variant, 'early-exit', NO_PARTITION);
+    const model = withOwnDequantize(withRecipe(whole, 'early-exit'));
     const item = await firstItem(context.workload, context.signal);
     const dims = itemDims(model, item);
     const values = await itemValues(model, dims);
@@ -61,7 +62,7 @@ export const earlyExit: Operator = {
       const at = places[0]?.[0] as string;
       const { model: short, from } = await reattached(model, at, values);
       const { sides } = await stageFigures(model, await cutModel(model, [[at]]), dims);
-      const stages = [await written(short, context.outDir, 'model')];
+      const stages = [await writeStage(short, context.outDir, 'model')];
       const facts = { kind: 'static', at, head: 'reattach', headFrom: from, macsShare: share(sides) };
       return [{ ...variant, stages, facts }];
     }
@@ -79,7 +80,9 @@ export const earlyExit: Operator = {
     };
     if (chosen.kind === 'static') {
       const [exit, head] = [exits[0] as Exit, fitted.heads[0] as ExitHead];
-      const stages = [await written(cutShort(models[0] as Model, model, exit, head, context), context.outDir, 'model')];
+      const stages = [
+        await writeStage(cutShort(models[0] as Model, model, exit, head, context), context.outDir, 'model'),
+      ];
       const facts = { kind: 'static', at: exit.tensor, macsShare: share(sides), ...shared, ...headFacts(head) };
       return [{ ...variant, stages, facts }];
     }
@@ -105,13 +108,13 @@ async function dynamic(
   for (const [i, model] of models.entries()) {
     const [exit, head] = [exits[i], heads[i]];
     if (!exit || !head) {
-      stages.push(await written(model, outDir, `stage-${i}`));
+      stages.push(await writeStage(model, outDir, `stage-${i}`));
       continue;
     }
     const g = GraphBuilder.from(model);
     const scores = addExit(g, exit, head, `tierbed.exit${i}`);
     g.output(scores, 'float32', ['N', head.head.bias.length]);
-    const stage = await written(g.build(), outDir, `stage-${i}`);
+    const stage = await writeStage(g.build(), outDir, `stage-${i}`);
     stages.push({
       ...stage,
       exit: { scores, answer: output, confidence, threshold: choice.thresholds[i] as number },
@@ -150,21 +153,4 @@ function share(sides: readonly { readonly macs: number | null }[], at = 0): numb
   const total = sides.reduce((sum, { macs }) => sum + (macs ?? Number.NaN), 0);
   const macs = sides[at]?.macs ?? null;
   return macs === null || !(total > 0) ? null : Math.round((1000 * macs) / total) / 1000;
-}
-
-/** The file of the one stage there is. @throws TierbedError `invalid` when there are more */
-function wholeModel({ name, stages }: Variant): string {
-  const [only, ...more] = stages;
-  if (only && more.length === 0) return only.files[0]?.path as string;
-  throw new TierbedError('invalid', `${name}: early-exit takes a whole model, and this one is cut already`, {
-    fix: 'Leave partition out: a dynamic early exit cuts the model where its exits are.',
-  });
-}
-
-async function written(model: Model, outDir: string, name: string): Promise<StageModel> {
-  const folder = join(outDir, name);
-  await mkdir(folder);
-  const path = join(folder, 'model.onnx');
-  await writeModel(model, path);
-  return describeModel(path);
 }

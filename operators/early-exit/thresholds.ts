@@ -40,9 +40,9 @@ export function chooseThresholds(
     // A tolerance far below one item: 0.01 of 100 items are one item, whatever the last bits say.
     const least = fullRight - n * ((maxDrop * (i + 1)) / exits.length) - 1e-9;
     const left = Array.from({ length: n }, (_, item) => item).filter((item) => !gone[item]);
-    const { count, gained } = mostThatMayLeave(left, exit, last, right - least);
     const order = byConfidence(left, exit);
-    thresholds.push(count === 0 ? NEVER : (exit.confidence[order[count - 1] as number] as number));
+    const { count, gained } = mostThatMayLeave(order, exit, last, right - least);
+    thresholds.push(thresholdAfter(order, exit, count));
     for (const item of order.slice(0, count)) gone[item] = true;
     shares.push(n === 0 ? 0 : count / n);
     right += gained;
@@ -55,18 +55,20 @@ export function chooseThresholds(
   };
 }
 
+/** The surest first; those of no confidence, which never leave, are left out. */
 function byConfidence(items: readonly number[], { confidence }: ExitTrial): number[] {
-  return items.toSorted((a, b) => (confidence[b] as number) - (confidence[a] as number));
+  return items
+    .filter((item) => (confidence[item] as number) >= 0)
+    .toSorted((a, b) => (confidence[b] as number) - (confidence[a] as number));
 }
 
 /** How many of the surest items may leave when `spare` right answers more may be lost than are won, and what is won. */
 function mostThatMayLeave(
-  items: readonly number[],
+  order: readonly number[],
   exit: ExitTrial,
   last: readonly boolean[],
   spare: number,
 ): { count: number; gained: number } {
-  const order = byConfidence(items, exit);
   let best = { count: 0, gained: 0 };
   let gained = 0;
   for (const [i, item] of order.entries()) {
@@ -74,7 +76,16 @@ function mostThatMayLeave(
     const next = order[i + 1];
     // Items of the same confidence leave together.
     if (next !== undefined && exit.confidence[next] === exit.confidence[item]) continue;
-    if (gained >= -spare && (exit.confidence[item] as number) >= 0) best = { count: i + 1, gained };
+    if (gained >= -spare) best = { count: i + 1, gained };
   }
   return best;
+}
+
+/** Half-way between the last that leaves and the first that stays, so that another rounding of either changes nothing. */
+function thresholdAfter(order: readonly number[], { confidence }: ExitTrial, count: number): number {
+  if (count === 0) return NEVER;
+  const leaves = confidence[order[count - 1] as number] as number;
+  const next = order[count];
+  const half = next === undefined ? leaves : (leaves + (confidence[next] as number)) / 2;
+  return next !== undefined && half > (confidence[next] as number) ? half : leaves;
 }
