@@ -6,6 +6,7 @@ import type {
   CalibrateRequest,
   DeployRequest,
   Hop,
+  LocalStage,
   NodeControlHandlers,
   FailurePolicy as PolicyMessage,
   PutFileRequest,
@@ -14,7 +15,7 @@ import type {
 import type { CalibrationOrder } from './calibration-job.js';
 import { toMs } from './clock.js';
 import { withDeadline } from './deadline.js';
-import type { DeploySpec } from './deployments.js';
+import type { DeploySpec, LocalStageSpec } from './deployments.js';
 import { encodingSpec } from './encoding-spec.js';
 import type { NodeEnvironment } from './environment.js';
 import { exitRule } from './exit-spec.js';
@@ -128,13 +129,18 @@ function deploySpec(request: DeployRequest): DeploySpec {
     encode: encodingSpec(request.encodeJson),
     decode: request.decode,
     exit: exitRule(request.exitJson),
-    fallback: request.fallback.map(({ files, preprocessJson, encodeJson, decode, exitJson }) => ({
-      files,
-      preprocess: parseSpec<PreprocessSpec>('preprocess_json', preprocessJson),
-      encode: encodingSpec(encodeJson),
-      exit: exitRule(exitJson),
-      decode,
-    })),
+    fallback: request.fallback.map(localStage),
+    behind: request.behind.map(localStage),
+  };
+}
+
+function localStage({ files, preprocessJson, encodeJson, decode, exitJson }: LocalStage): LocalStageSpec {
+  return {
+    files,
+    preprocess: parseSpec<PreprocessSpec>('preprocess_json', preprocessJson),
+    encode: encodingSpec(encodeJson),
+    exit: exitRule(exitJson),
+    decode,
   };
 }
 

@@ -40,9 +40,11 @@ export interface DeploySpec {
   readonly failure?: FailurePolicy | undefined;
   /** The stages behind this node, held in reserve for a policy that runs them here. */
   readonly fallback?: readonly LocalStageSpec[];
+  /** Stages that always run on this node, behind its own: it is the last then. */
+  readonly behind?: readonly LocalStageSpec[];
 }
 
-/** A stage held in reserve. */
+/** A stage beside the deployment's own. */
 export interface LocalStageSpec {
   readonly files: readonly StoredModelFile[];
   readonly preprocess?: PreprocessSpec | undefined;
@@ -67,6 +69,8 @@ export interface Deployment {
   readonly next: NextStage | undefined;
   /** The stages behind this node, in order; empty unless they are held here. */
   readonly fallback: readonly RunnableStage[];
+  /** The stages that run here behind its own, in order. */
+  readonly behind: readonly RunnableStage[];
 }
 
 /** What is run on a node's processor: a stage, with what makes its inputs of what comes, and of its outputs what goes. */
@@ -205,12 +209,24 @@ export class Deployments {
     if (!hasModel && !spec.next) {
       throw new TierbedError('invalid', `deployment "${spec.name}" has neither a model nor a next stage`);
     }
+    const { behind: local = [] } = spec;
+    if (local.length > 0 && (spec.next || !hasModel)) {
+      throw new TierbedError('invalid', `deployment "${spec.name}" has stages of its own behind no last stage`, {
+        fix: 'Give `behind` to the node of the last stage alone, without `next`.',
+      });
+    }
+    const goesOn = hasModel && (spec.next !== undefined || local.length > 0);
+    if (local.at(-1)?.exit) {
+      throw new TierbedError('invalid', `deployment "${spec.name}" has an exit, and no stage for what is not sure`, {
+        fix: 'Give the last stage no exit: leave its exit_json out.',
+      });
+    }
     if (spec.encode && !(hasModel && spec.next)) {
       throw new TierbedError('invalid', `deployment "${spec.name}" encodes its outputs, and no stage takes them`, {
         fix: 'Encode what goes from one stage to the next alone: leave encode_json out.',
       });
     }
-    if (spec.exit && !(hasModel && spec.next)) {
+    if (spec.exit && !goesOn) {
       throw new TierbedError('invalid', `deployment "${spec.name}" has an exit, and no stage for what is not sure`, {
         fix: 'Give the last stage no exit: leave exit_json out.',
       });
@@ -239,7 +255,9 @@ export class Deployments {
       const report = { engine, threads, threadsReason: reason, loadMs: toMs(loadNs), warmupMs: toMs(warmupNs) };
       const fallback: RunnableStage[] = [];
       for (const part of spec.fallback ?? []) fallback.push(await open(part));
-      return { deployment: { spec, stage, next, fallback }, report };
+      const behind: RunnableStage[] = [];
+      for (const part of local) behind.push(await open(part));
+      return { deployment: { spec, stage, next, fallback, behind }, report };
     } catch (error) {
       next?.release();
       await this.#letGo(spec, opened);
@@ -279,9 +297,9 @@ export class Deployments {
         entry.drained = resolve;
       });
     }
-    const { spec, stage, next, fallback } = entry.deployment;
+    const { spec, stage, next, fallback, behind } = entry.deployment;
     next?.release();
-    const stages = [stage, ...fallback.map((held) => held.stage)];
+    const stages = [stage, ...[...fallback, ...behind].map((held) => held.stage)];
     await this.#letGo(
       spec,
       stages.filter((held) => held !== undefined),

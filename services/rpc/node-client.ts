@@ -94,6 +94,7 @@ const EMPTY_DEPLOY: DeployRequest = {
   encodeJson: '',
   decode: false,
   exitJson: '',
+  behind: [],
 };
 
 async function* chunksOfBytes(bytes: Uint8Array, sha256: string): AsyncGenerator<PutFileRequest> {

@@ -57,6 +57,7 @@ export interface DeployRequest {
   readonly encodeJson: string;
   readonly decode: boolean;
   readonly exitJson: string;
+  readonly behind: readonly LocalStage[];
 }
 
 export type FailureAction = 'FAIL' | 'RETRY' | 'FALLBACK';

@@ -81,7 +81,8 @@ describe('the control plane', () => {
       ],
       encodeJson: 't',
       decode: true,
-      exitJson: '',
+      exitJson: 'u',
+      behind: [{ files: [], preprocessJson: '', encodeJson: '', decode: false, exitJson: 'v' }],
     };
     const deployed = { engine: 'wasm', threads: 2, threadsReason: 'set', loadMs: 1.25, warmupMs: 2.5 };
     const hop = {
