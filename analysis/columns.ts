@@ -56,6 +56,7 @@ export const COLUMNS: readonly Column[] = [
   { name: 'fault', type: 'text' },
   { name: 'attempts', type: 'integer' },
   { name: 'way', type: 'text' },
+  { name: 'exit', type: 'integer' },
   { name: 'startedAtUnixMs', type: 'number' },
   { name: 'endToEndMs', type: 'number' },
   ...PARTS.map((part): Column => ({ name: `${part}Ms`, type: 'number' })),

@@ -57,6 +57,7 @@ export function summaryWords(summary: Summary): string[] {
   const words = valid ? groups.map(fastestInWords) : invalidInWords(summary);
   const cold = groups.find(([first]) => first?.session === 'cold');
   if (cold && valid) words.push(loadInWords(cold));
+  if (valid) words.push(...groups.flat().flatMap(exitsInWords));
   words.push(...summary.faults.map(faultInWords));
   const { planned, recorded, failed, underFault } = summary.samples;
   words.push(...unreadableInWords(summary));
@@ -113,6 +114,19 @@ function fastestInWords(group: readonly StrategySummary[]): string {
     ? `the next, ${describe(next)} at ${formatMs(nextP50)} ms, is not clearly slower`
     : `the next, ${describe(next)}, takes ${(nextP50 / p50).toFixed(2)} times as long`;
   return `${where}: ${figure}; ${than}.`;
+}
+
+/** Where the samples of a strategy with early exits were answered, how soon, and how well. */
+function exitsInWords(s: StrategySummary): string[] {
+  if (!s.byExit) return [];
+  const places = s.byExit
+    .filter(({ n }) => n > 0)
+    .map(({ stage, share, p50Ms, accuracy }) => {
+      const where = stage === null ? 'through all stages' : `at the exit of stage ${stage}`;
+      const worth = accuracy === null ? '' : `, ${formatAccuracy({ ...s.accuracy, value: accuracy }, true)}`;
+      return `${formatShare(share)} ${where} (${formatMs(p50Ms)} ms${worth})`;
+    });
+  return [`${capital(s.session)}, on ${describe(s)} samples were answered: ${places.join('; ')}.`];
 }
 
 function loadInWords(cold: readonly StrategySummary[]): string {

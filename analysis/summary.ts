@@ -1,4 +1,5 @@
 import { BYTE_COUNTS, type ByteCount, PARTS, type Part, type SampleRow } from './columns.js';
+import { type ExitSummary, ExitTally } from './exit-summary.js';
 import { type FaultInterval, type FaultSummary, FaultTally } from './fault-summary.js';
 import { NumberList } from './number-list.js';
 import { medianInterval95 } from './stats/median-interval.js';
@@ -13,6 +14,8 @@ export interface StrategyIdentity {
   readonly recipe: string;
   readonly placement: string;
   readonly session: string;
+  /** The stages that have an exit; absent where none has. */
+  readonly exits?: readonly number[];
 }
 
 /** Latency in ms; every figure is null when no sample succeeded. */
@@ -54,6 +57,8 @@ export interface StrategySummary extends StrategyIdentity {
   readonly accuracy: Accuracy;
   /** Mean message bytes a sample; null when no sample succeeded. */
   readonly bytes: Readonly<Record<ByteCount, number>> | null;
+  /** By stage, and last those that went through all; absent where no stage has an exit. */
+  readonly byExit?: readonly ExitSummary[];
 }
 
 /** summary.json. */
@@ -173,10 +178,12 @@ class Tally {
   readonly #items = new NumberList();
   readonly #partSums = new Map<Part, number>(PARTS.map((part) => [part, 0]));
   readonly #byteSums = new Map<ByteCount, number>(BYTE_COUNTS.map((count) => [count, 0]));
+  readonly #exits: ExitTally | undefined;
   #failed = 0;
 
   constructor(strategy: StrategyIdentity, metric: AccuracyOf) {
     this.#strategy = strategy;
+    this.#exits = strategy.exits && new ExitTally(strategy.exits, metric);
     this.#metric = metric;
     this.#accuracy = metric.accumulate();
   }
@@ -194,14 +201,17 @@ class Tally {
       this.#byteSums.set(count, (this.#byteSums.get(count) as number) + (row[`${count}Bytes`] as number));
     }
     this.#accuracy.add(String(row.prediction), String(row.label));
+    this.#exits?.add(row);
   }
 
   summary(): Tallied {
     const n = this.#latencies.values.length;
-    const { id, workload, recipe, placement, session } = this.#strategy;
+    const { id, workload, recipe, placement, session, exits } = this.#strategy;
     const { name: metric, unit, better } = this.#metric;
     const common = {
       ...{ id, workload, recipe, placement, session, n, failed: this.#failed },
+      ...(exits && { exits }),
+      ...(this.#exits && { byExit: this.#exits.result() }),
       accuracy: { metric, value: this.#accuracy.value(), unit, better },
     };
     if (n === 0) {

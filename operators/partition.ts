@@ -1,13 +1,8 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { TierbedError } from '../base/errors.js';
 import { cutModel } from '../onnx/cut.js';
 import { itemBytes, stageFigures } from '../onnx/inspect.js';
 import type { Model } from '../onnx/model.js';
-import { readModel } from '../onnx/read.js';
-import { writeModel } from '../onnx/write.js';
-import { describeModel } from './model-files.js';
-import type { Operator, OperatorContext } from './operator.js';
+import type { Operator } from './operator.js';
 import { balanced } from './partition/balanced.js';
 import type { Choice, Chosen } from './partition/chosen.js';
 import { withEncodings } from './partition/encoded.js';
@@ -25,7 +20,11 @@ import {
 } from './partition/options.js';
 import { withOwnDequantize } from './partition/own-dequantize.js';
 import { paper } from './partition/paper.js';
-import type { Facts, StageModel, Variant } from './variant.js';
+import { writeStage } from './stage-files.js';
+import type { Facts, StageModel } from './variant.js';
+import { wholeModel } from './whole-model.js';
+
+const ONE_PARTITION = 'Name all cuts in one partition: `partition: { at: [FIRST, SECOND] }`.';
 
 /** Cuts the model into stages: at named tensors, or where a rule finds the place. */
 export const partition: Operator = {
@@ -67,7 +66,7 @@ export const partition: Operator = {
     const { encoding, int8Cuts = true } = options as PartitionOptions;
     const plan = cutPlan(options as PartitionOptions);
     if (plan.mode === 'at' && !isCutList(plan.cuts) && !plan.cuts[context.workload.name]) return [];
-    const whole = await readModel(wholeModel(variant));
+    const whole = await wholeModel(variant, 'partition', ONE_PARTITION);
     const model = int8Cuts ? withOwnDequantize(whole) : whole;
     const item = await firstItem(context.workload, context.signal);
     const dims = itemDims(model, item);
@@ -101,15 +100,6 @@ export const partition: Operator = {
   },
 };
 
-/** The file of the one stage there is. @throws TierbedError `invalid` when there are more */
-function wholeModel({ name, stages }: Variant): string {
-  const [only, ...more] = stages;
-  if (only && more.length === 0) return only.files[0]?.path as string;
-  throw new TierbedError('invalid', `${name}: partition cuts a whole model, and this one is cut already`, {
-    fix: 'Name all cuts in one partition: `partition: { at: [FIRST, SECOND] }`.',
-  });
-}
-
 /** How many cuts are planned; undefined where each workload has its own. */
 function cutCount(plan: CutPlan): number | undefined {
   if (plan.mode === 'at') return isCutList(plan.cuts) ? plan.cuts.length : undefined;
@@ -131,16 +121,9 @@ async function choose(plan: CutPlan, choice: Choice): Promise<Chosen> {
   }
 }
 
-/** One folder a stage. */
-async function written(models: readonly Model[], outDir: OperatorContext['outDir']): Promise<StageModel[]> {
+async function written(models: readonly Model[], outDir: string): Promise<StageModel[]> {
   const stages: StageModel[] = [];
-  for (const [i, model] of models.entries()) {
-    const folder = join(outDir, `stage-${i}`);
-    await mkdir(folder);
-    const path = join(folder, 'model.onnx');
-    await writeModel(model, path);
-    stages.push(await describeModel(path));
-  }
+  for (const [i, model] of models.entries()) stages.push(await writeStage(model, outDir, `stage-${i}`));
   return stages;
 }
 

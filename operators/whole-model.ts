@@ -7,17 +7,20 @@ import type { Variant } from './variant.js';
  * The model of a variant that is in one piece and has no exit.
  *
  * @param operator what asks for it, for the message
+ * @param fix what to do instead; unless told, to put the operator before what cuts the model
  * @throws TierbedError `invalid` when the variant is cut or has an exit; as `readModel`
  */
-export async function wholeModel({ name, stages }: Variant, operator: string): Promise<Model> {
+export async function wholeModel(
+  { name, stages }: Variant,
+  operator: string,
+  fix = `Put ${operator} before what cuts the model: \`${operator}+partition\`.`,
+): Promise<Model> {
   const [stage, ...more] = stages;
   if (!stage || more.length > 0 || stage.exit) {
     throw new TierbedError(
       'invalid',
       `${name}: ${operator} takes a whole model, and this one is in ${stages.length} stages`,
-      {
-        fix: `Put ${operator} before what cuts the model: \`${operator}+partition\`.`,
-      },
+      { fix },
     );
   }
   return readModel(stage.files[0]?.path as string);

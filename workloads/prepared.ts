@@ -51,13 +51,26 @@ export async function* preparedItems(
   }
 }
 
+/** What `partHash` found: a part is read once for all steps and variants of a process. */
+const partHashes = new WeakMap<Workload, Map<WorkloadPart, Promise<string>>>();
+
 /**
  * The sha256, in hex, of all that a part's inputs follow from: the items' bytes and labels in their order, and the
- * preprocessing. Reads every item.
+ * preprocessing. Reads every item, the first time that it is asked for a part of a workload.
  *
- * @throws TierbedError `cancelled` when `signal` says so; as an item's `read`
+ * @throws TierbedError `cancelled` when `signal` says so
  */
-export async function partHash(workload: Workload, part: WorkloadPart, signal?: AbortSignal): Promise<string> {
+export function partHash(workload: Workload, part: WorkloadPart, signal?: AbortSignal): Promise<string> {
+  const known = partHashes.get(workload) ?? new Map<WorkloadPart, Promise<string>>();
+  partHashes.set(workload, known);
+  const found = known.get(part) ?? hashPart(workload, part, signal);
+  known.set(part, found);
+  // One that failed is not kept: whoever asks next has another signal.
+  found.catch(() => known.delete(part));
+  return found;
+}
+
+async function hashPart(workload: Workload, part: WorkloadPart, signal?: AbortSignal): Promise<string> {
   const { preprocess, postprocess, metric, metricOptions } = workload;
   const hash = createHash('sha256').update(JSON.stringify([preprocess, postprocess, metric, metricOptions]));
   for (const item of partOf(workload, part)) {

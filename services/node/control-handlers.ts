@@ -6,6 +6,7 @@ import type {
   CalibrateRequest,
   DeployRequest,
   Hop,
+  LocalStage,
   NodeControlHandlers,
   FailurePolicy as PolicyMessage,
   PutFileRequest,
@@ -14,9 +15,10 @@ import type {
 import type { CalibrationOrder } from './calibration-job.js';
 import { toMs } from './clock.js';
 import { withDeadline } from './deadline.js';
-import type { DeploySpec } from './deployments.js';
+import type { DeploySpec, LocalStageSpec } from './deployments.js';
 import { encodingSpec } from './encoding-spec.js';
 import type { NodeEnvironment } from './environment.js';
+import { exitRule } from './exit-spec.js';
 import { FAIL, type FailurePolicy } from './failure-policy.js';
 import type { NodeFaults } from './faults/index.js';
 import type { HopRecord } from './hops.js';
@@ -126,12 +128,19 @@ function deploySpec(request: DeployRequest): DeploySpec {
     failure: failurePolicy(request.onHopFailure),
     encode: encodingSpec(request.encodeJson),
     decode: request.decode,
-    fallback: request.fallback.map(({ files, preprocessJson, encodeJson, decode }) => ({
-      files,
-      preprocess: parseSpec<PreprocessSpec>('preprocess_json', preprocessJson),
-      encode: encodingSpec(encodeJson),
-      decode,
-    })),
+    exit: exitRule(request.exitJson),
+    fallback: request.fallback.map(localStage),
+    behind: request.behind.map(localStage),
+  };
+}
+
+function localStage({ files, preprocessJson, encodeJson, decode, exitJson }: LocalStage): LocalStageSpec {
+  return {
+    files,
+    preprocess: parseSpec<PreprocessSpec>('preprocess_json', preprocessJson),
+    encode: encodingSpec(encodeJson),
+    exit: exitRule(exitJson),
+    decode,
   };
 }
 
@@ -201,5 +210,6 @@ function hopMessage(hop: HopRecord): Hop {
     failoverMs: toMs(hop.failoverNs),
     attempts: hop.attempts,
     fellBack: hop.fellBack,
+    exited: hop.exited,
   };
 }

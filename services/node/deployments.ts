@@ -1,6 +1,7 @@
 import { TierbedError } from '../../base/errors.js';
 import type { LinkEncoding } from '../../onnx/encodings/link-encoding.js';
 import type { TensorInfo } from '../../onnx/runtime/tensors.js';
+import type { ExitRule } from '../../workloads/exit-rule.js';
 import type { PostprocessSpec, PreprocessSpec } from '../../workloads/types.js';
 import type { ThreadChoice } from './cgroup.js';
 import { toMs } from './clock.js';
@@ -32,19 +33,24 @@ export interface DeploySpec {
   readonly encode?: LinkEncoding | undefined;
   /** The inputs arrive encoded. */
   readonly decode?: boolean | undefined;
+  /** When a request ends at this stage; absent: every one goes on. */
+  readonly exit?: ExitRule | undefined;
   readonly graphOptimization: boolean;
   /** What is done when the next stage's node does not answer: nothing when absent. */
   readonly failure?: FailurePolicy | undefined;
   /** The stages behind this node, held in reserve for a policy that runs them here. */
   readonly fallback?: readonly LocalStageSpec[];
+  /** Stages that always run on this node, behind its own: it is the last then. */
+  readonly behind?: readonly LocalStageSpec[];
 }
 
-/** A stage held in reserve. */
+/** A stage beside the deployment's own. */
 export interface LocalStageSpec {
   readonly files: readonly StoredModelFile[];
   readonly preprocess?: PreprocessSpec | undefined;
   readonly encode?: LinkEncoding | undefined;
   readonly decode?: boolean | undefined;
+  readonly exit?: ExitRule | undefined;
 }
 
 /** What deploying took and chose. */
@@ -63,10 +69,12 @@ export interface Deployment {
   readonly next: NextStage | undefined;
   /** The stages behind this node, in order; empty unless they are held here. */
   readonly fallback: readonly RunnableStage[];
+  /** The stages that run here behind its own, in order. */
+  readonly behind: readonly RunnableStage[];
 }
 
 /** What is run on a node's processor: a stage, with what makes its inputs of what comes, and of its outputs what goes. */
-export interface RunnableStage extends Pick<DeploySpec, 'encode' | 'decode'> {
+export interface RunnableStage extends Pick<DeploySpec, 'encode' | 'decode' | 'exit'> {
   readonly stage: DeployedStage | undefined;
   readonly preprocess: PreprocessSpec | undefined;
 }
@@ -201,9 +209,26 @@ export class Deployments {
     if (!hasModel && !spec.next) {
       throw new TierbedError('invalid', `deployment "${spec.name}" has neither a model nor a next stage`);
     }
+    const { behind: local = [] } = spec;
+    if (local.length > 0 && (spec.next || !hasModel)) {
+      throw new TierbedError('invalid', `deployment "${spec.name}" has stages of its own behind no last stage`, {
+        fix: 'Give `behind` to the node of the last stage alone, without `next`.',
+      });
+    }
+    const goesOn = hasModel && (spec.next !== undefined || local.length > 0);
+    if (local.at(-1)?.exit) {
+      throw new TierbedError('invalid', `deployment "${spec.name}" has an exit, and no stage for what is not sure`, {
+        fix: 'Give the last stage no exit: leave its exit_json out.',
+      });
+    }
     if (spec.encode && !(hasModel && spec.next)) {
       throw new TierbedError('invalid', `deployment "${spec.name}" encodes its outputs, and no stage takes them`, {
         fix: 'Encode what goes from one stage to the next alone: leave encode_json out.',
+      });
+    }
+    if (spec.exit && !goesOn) {
+      throw new TierbedError('invalid', `deployment "${spec.name}" has an exit, and no stage for what is not sure`, {
+        fix: 'Give the last stage no exit: leave exit_json out.',
       });
     }
     const engine = spec.engine || this.#defaults.engine;
@@ -215,7 +240,7 @@ export class Deployments {
       let loadNs = 0;
       let warmupNs = 0;
       const open = async (part: LocalStageSpec, modelPath?: string): Promise<RunnableStage> => {
-        const { preprocess, encode, decode = false } = part;
+        const { preprocess, encode, decode = false, exit } = part;
         if (preprocess) await this.#queue.run(() => this.#worker.call('prepare', preprocess), { unbounded: true });
         if (modelPath === undefined && part.files.length === 0) return { stage: undefined, preprocess };
         const path = modelPath ?? (await this.#store.materialise(part.files));
@@ -224,13 +249,15 @@ export class Deployments {
         opened.push(made.stage);
         loadNs += made.loadNs;
         warmupNs += made.warmupNs;
-        return { stage: made.stage, preprocess, encode, decode };
+        return { stage: made.stage, preprocess, encode, decode, exit };
       };
       const { stage } = await open(spec, spec.modelPath);
       const report = { engine, threads, threadsReason: reason, loadMs: toMs(loadNs), warmupMs: toMs(warmupNs) };
       const fallback: RunnableStage[] = [];
       for (const part of spec.fallback ?? []) fallback.push(await open(part));
-      return { deployment: { spec, stage, next, fallback }, report };
+      const behind: RunnableStage[] = [];
+      for (const part of local) behind.push(await open(part));
+      return { deployment: { spec, stage, next, fallback, behind }, report };
     } catch (error) {
       next?.release();
       await this.#letGo(spec, opened);
@@ -270,9 +297,9 @@ export class Deployments {
         entry.drained = resolve;
       });
     }
-    const { spec, stage, next, fallback } = entry.deployment;
+    const { spec, stage, next, fallback, behind } = entry.deployment;
     next?.release();
-    const stages = [stage, ...fallback.map((held) => held.stage)];
+    const stages = [stage, ...[...fallback, ...behind].map((held) => held.stage)];
     await this.#letGo(
       spec,
       stages.filter((held) => held !== undefined),

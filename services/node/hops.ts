@@ -30,6 +30,8 @@ export interface HopRecord {
   attempts: number;
   /** The stages behind this node ran here, because the next hop had failed. */
   fellBack: boolean;
+  /** The request ended at the exit of the stage that ran here. */
+  exited: boolean;
 }
 
 /** The times of a hop, in the order in which they are summed. */
@@ -81,6 +83,7 @@ export function newHop(tier: string, stage: number): HopRecord {
     failoverNs: 0,
     attempts: 0,
     fellBack: false,
+    exited: false,
   };
 }
 

@@ -49,21 +49,23 @@ export class Pipeline {
   async run(request: StageRequest): Promise<ChainResult> {
     const { deployment, inputs, readyNs, requestedOutputs = [] } = request;
     const { stage, next } = deployment;
-    if (!next) checkOutputs(requestedOutputs, stage?.outputs ?? []);
-    const { preprocess, encode, decode } = deployment.spec;
+    const last = deployment.behind.at(-1)?.stage ?? stage;
+    if (!next) checkOutputs(requestedOutputs, last?.outputs ?? []);
+    const { preprocess, encode, decode, exit } = deployment.spec;
     const here = await this.#runHere(
-      { stage, preprocess, encode, decode },
+      { stage, preprocess, encode, decode, exit },
       { tensors: inputs, readyNs },
       request,
       request.hop,
     );
-    if (next) return this.#goOn(request, next, here);
-    return { outputs: chosen(here.tensors, requestedOutputs), behind: [] };
+    if (next && !request.hop.exited) return this.#goOn(request, next, here);
+    if (request.hop.exited) return { outputs: chosen(here.tensors, requestedOutputs), behind: [] };
+    return this.#runBehind(request, deployment.behind, here, request.hop.stage + 1);
   }
 
   /** Runs one stage on this node's processor, and names what it took in `hop`. */
   async #runHere(
-    { stage, preprocess, encode, decode }: RunnableStage,
+    { stage, preprocess, encode, decode, exit }: RunnableStage,
     { tensors, readyNs }: Ready,
     { deployment, call }: StageRequest,
     hop: HopRecord,
@@ -75,10 +77,11 @@ export class Pipeline {
       fresh: deployment.spec.mode === 'cold',
       item: preprocess && item && { bytes: item, preprocess },
       inputs: item ? [] : tensors,
-      ...{ encode, decode },
+      ...{ encode, decode, exit },
     };
     const run = await this.#queue.run(() => this.#worker.run(job), { signal: call.signal });
     hop.ranStage = stage !== undefined;
+    hop.exited = run.exited;
     hop.queueNs += elapsedNs(readyNs, run.postedNs);
     hop.preprocessNs += run.preprocessNs;
     hop.loadNs += run.loadNs;
@@ -138,15 +141,27 @@ export class Pipeline {
 
   /** Runs the stages behind this node on this node. */
   async #fallBack(request: StageRequest, { tensors, readyNs }: Ready, firstStage: number): Promise<ChainResult> {
-    const { deployment, requestedOutputs = [], hop } = request;
-    hop.fellBack = true;
-    const behind: HopRecord[] = [];
+    request.hop.fellBack = true;
     // The attempt that failed may still be reading the tensors where they lie, and the worker takes what it is given away.
-    let ready: Ready = { tensors: copied(tensors), readyNs };
-    for (const [i, stage] of deployment.fallback.entries()) {
+    const copies = { tensors: copied(tensors), readyNs };
+    return this.#runBehind(request, request.deployment.fallback, copies, firstStage);
+  }
+
+  /** Runs stages on this node, one after the other, until one of them has the answer. */
+  async #runBehind(
+    request: StageRequest,
+    stages: readonly RunnableStage[],
+    from: Ready,
+    firstStage: number,
+  ): Promise<ChainResult> {
+    const { requestedOutputs = [], hop } = request;
+    const behind: HopRecord[] = [];
+    let ready = from;
+    for (const [i, stage] of stages.entries()) {
       const record = newHop(hop.tier, firstStage + i);
       ready = await this.#runHere(stage, ready, request, record);
       behind.push(record);
+      if (record.exited) break;
     }
     return { outputs: chosen(ready.tensors, requestedOutputs), behind };
   }

@@ -2,6 +2,7 @@ import type { ErrorKind } from '../../base/errors.js';
 import type { LinkEncoding } from '../../onnx/encodings/link-encoding.js';
 import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
+import type { ExitRule } from '../../workloads/exit-rule.js';
 import type { PreprocessSpec } from '../../workloads/types.js';
 import type { CalibrationOrder } from './calibration-job.js';
 
@@ -26,6 +27,8 @@ export interface RunJob {
   readonly decode?: boolean | undefined;
   /** How the outputs are encoded; absent: they stay as they are. */
   readonly encode?: LinkEncoding | undefined;
+  /** When the request ends here; what it then gives is the answer, and not encoded. */
+  readonly exit?: ExitRule | undefined;
 }
 
 /** Times are of the shared monotonic clock; see clock.ts. */
@@ -41,6 +44,8 @@ export interface RunResult {
   readonly decodeNs: number;
   readonly computeNs: number;
   readonly encodeNs: number;
+  /** The outputs are the answer of the stage's exit. */
+  readonly exited: boolean;
 }
 
 export interface OpenResult {

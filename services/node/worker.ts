@@ -5,6 +5,7 @@ import { messageOf, TierbedError } from '../../base/errors.js';
 import { decodeTensors, encodeTensors } from '../../onnx/encodings/link-encoding.js';
 import type { TensorInfo } from '../../onnx/runtime/tensors.js';
 import { ELEMENT_BYTES, elementCount, type NamedTensor, type Tensor } from '../../onnx/tensor.js';
+import { type ExitRule, exitAnswer } from '../../workloads/exit-rule.js';
 import type { Preprocessor, PreprocessSpec } from '../../workloads/types.js';
 import { timeJobs } from './calibration-job.js';
 import { elapsedNs, nowNs } from './clock.js';
@@ -89,7 +90,7 @@ async function run(job: RunJob): Promise<RunResult> {
     inputs = [...(await preprocess(job.item.bytes)), ...inputs];
     preprocessNs = elapsedNs(from);
   }
-  const none = { loadNs: 0, decodeNs: 0, computeNs: 0, encodeNs: 0 };
+  const none = { loadNs: 0, decodeNs: 0, computeNs: 0, encodeNs: 0, exited: false };
   if (!job.session) return { outputs: inputs, startNs, preprocessNs, ...none, endNs: nowNs() };
 
   const { session, loadNs } = await sessionFor(job.session, job.fresh);
@@ -97,6 +98,7 @@ async function run(job: RunJob): Promise<RunResult> {
   let decodeNs = 0;
   let computeNs: number;
   let encodeNs = 0;
+  let exited = false;
   try {
     if (job.decode) {
       const from = nowNs();
@@ -105,8 +107,9 @@ async function run(job: RunJob): Promise<RunResult> {
     }
     const from = nowNs();
     outputs = await session.run(inputs);
+    if (job.exit) ({ outputs, exited } = decided(job.exit, outputs));
     computeNs = elapsedNs(from);
-    if (job.encode) {
+    if (job.encode && !exited) {
       const from = nowNs();
       outputs = encodeTensors(outputs, job.encode);
       encodeNs = elapsedNs(from);
@@ -125,8 +128,19 @@ async function run(job: RunJob): Promise<RunResult> {
     decodeNs,
     computeNs,
     encodeNs,
+    exited,
     endNs: nowNs(),
   };
+}
+
+/** The answer of an exit that is sure, or what goes on to the next stage: all but the exit's scores. */
+function decided(
+  rule: ExitRule,
+  outputs: readonly NamedTensor[],
+): { readonly outputs: readonly NamedTensor[]; readonly exited: boolean } {
+  const answer = exitAnswer(rule, outputs);
+  if (answer) return { outputs: answer, exited: true };
+  return { outputs: outputs.filter(({ name }) => name !== rule.scores), exited: false };
 }
 
 async function sessionFor(spec: SessionSpec, fresh: boolean): Promise<{ session: EngineSession; loadNs: number }> {

@@ -93,6 +93,8 @@ const EMPTY_DEPLOY: DeployRequest = {
   fallback: [],
   encodeJson: '',
   decode: false,
+  exitJson: '',
+  behind: [],
 };
 
 async function* chunksOfBytes(bytes: Uint8Array, sha256: string): AsyncGenerator<PutFileRequest> {

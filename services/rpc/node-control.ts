@@ -56,6 +56,8 @@ export interface DeployRequest {
   readonly fallback: readonly LocalStage[];
   readonly encodeJson: string;
   readonly decode: boolean;
+  readonly exitJson: string;
+  readonly behind: readonly LocalStage[];
 }
 
 export type FailureAction = 'FAIL' | 'RETRY' | 'FALLBACK';
@@ -74,6 +76,7 @@ export interface LocalStage {
   readonly preprocessJson: string;
   readonly encodeJson: string;
   readonly decode: boolean;
+  readonly exitJson: string;
 }
 
 export interface SetFaultRequest {
@@ -117,6 +120,7 @@ export interface Hop {
   readonly fellBack: boolean;
   readonly decodeMs: number;
   readonly encodeMs: number;
+  readonly exited: boolean;
 }
 
 export interface RunSampleResponse {

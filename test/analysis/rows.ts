@@ -18,6 +18,7 @@ export function okRow(cells: SampleRow = {}): SampleRow {
     failoverMs: 0,
     attempts: 0,
     fellBack: false,
+    exited: false,
   };
   const answer = {
     endToEndMs: 10,

@@ -15,9 +15,9 @@ import { PICTURE_CLASSES } from '../../workloads/own/pictures/classes.js';
 import { orthogonalRows, stemWeights } from '../../workloads/own/pictures/filters.js';
 import { loadPictures } from '../../workloads/own/pictures/load.js';
 import { renderPicture } from '../../workloads/own/pictures/render.js';
-import { headAccuracy, ridge } from '../../workloads/own/pictures/ridge.js';
 import { postprocess } from '../../workloads/postprocess/index.js';
 import { createPreprocessor } from '../../workloads/preprocess/index.js';
+import { headAccuracy, ridge } from '../../workloads/ridge.js';
 import type { Workload } from '../../workloads/types.js';
 
 /** A tenth of the real thing: enough to be well above chance. */

@@ -36,7 +36,8 @@ export function rowParts(row: SampleRow): RowPart[] {
       const column = STAGE_PARTS[part as keyof typeof STAGE_PARTS];
       const stages = Array.from({ length: MAX_STAGES }, (_, stage) => ({
         part,
-        tier: tiers[stage] ?? '',
+        // A placement of fewer tiers than stages has the others on its last.
+        tier: tiers[stage] ?? tiers.at(-1) ?? '',
         seconds: secondsOf(row, `stage${stage}${column}Ms`),
       }));
       // What nodes without a stage of their own spent on it.

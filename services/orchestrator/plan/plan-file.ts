@@ -36,8 +36,9 @@ export function planFile({ rule, strategies, workloads }: ResolvedStudy): PlanFi
     rounds: rule.rounds,
     rule: PLAN_RULE,
     orderSha256: planHash(rule),
-    strategies: strategies.map(({ id, workload, recipe, placement, session }) => ({
+    strategies: strategies.map(({ id, workload, recipe, placement, session, exits }) => ({
       ...{ id, workload, recipe, placement, session },
+      ...(exits && { exits }),
     })),
     variants: [...variants.values()].map(({ workload, recipe, variant }) => ({
       workload,

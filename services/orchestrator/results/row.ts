@@ -35,6 +35,7 @@ export function sampleRow(identity: SampleIdentity, answer: SampleAnswer, judge:
     ...identityCells(identity),
     status: 'ok',
     ...wayCells(answer.hops),
+    exit: answer.hops.find((hop) => hop.exited)?.stage ?? null,
     startedAtUnixMs: answer.startedAtUnixMs,
     endToEndMs: toMs(toNs(answer.endToEndMs)),
     ...partCells(answer),

@@ -1,7 +1,7 @@
 import { TierbedError } from '../../../base/errors.js';
 import type { Progress } from '../../../base/progress.js';
 import type { LinkEncoding } from '../../../onnx/encodings/link-encoding.js';
-import type { ModelFile } from '../../../operators/variant.js';
+import type { ModelFile, Variant } from '../../../operators/variant.js';
 import type { Workload } from '../../../workloads/types.js';
 import type { DeployRequest, DeployResponse, LocalStage } from '../../rpc/node-control.js';
 import type { Testbed } from '../runtimes/runtime.js';
@@ -81,10 +81,8 @@ function filesFor({ file, strategies }: ResolvedStudy, tier: TierName): Readonly
     const chain = chainOf(placement);
     const at = chain.findIndex((hop) => hop.tier === tier);
     if (at < 0) continue;
-    for (const { stage } of holdsBehind(file.study)
-      ? chain.slice(at)
-      : [chain[at]].filter((hop) => hop !== undefined)) {
-      if (stage === undefined) continue;
+    const hops = chain.map((_, i) => i).slice(at, holdsBehind(file.study) ? undefined : at + 1);
+    for (const stage of hops.flatMap((i) => stagesOn(chain, i, variant))) {
       for (const modelFile of variant.stages[stage]?.files ?? []) files.set(modelFile.sha256, modelFile);
     }
   }
@@ -160,24 +158,33 @@ export function deployRequests(
     const stage = hop?.stage === undefined ? undefined : strategy.variant.stages[hop.stage];
     return hop && next && stage && encodingBetween(study.encodings, stage, hop.tier, next.tier);
   };
-  const stageAt = (i: number): LocalStage => {
-    const stage = chain[i]?.stage;
-    const files = stage === undefined ? [] : (strategy.variant.stages[stage]?.files ?? []);
-    return {
-      files: files.map(({ name, sha256 }) => ({ path: name, sha256 })),
+  const alone = (stage: number | undefined): LocalStage => {
+    const model = stage === undefined ? undefined : strategy.variant.stages[stage];
+    const files = (model?.files ?? []).map(({ name, sha256 }) => ({ path: name, sha256 }));
+    const exitJson = model?.exit ? JSON.stringify(model.exit) : '';
+    return { files, preprocessJson: '', encodeJson: '', decode: false, exitJson };
+  };
+  /** The stages of node i, of which the first takes what comes, and gives what goes. */
+  const stagesAt = (i: number): readonly [LocalStage, ...LocalStage[]] => {
+    const [first, ...behind] = stagesOn(chain, i, strategy.variant);
+    const own = {
+      ...alone(first),
       preprocessJson: i === decodesAt ? JSON.stringify(workload.preprocess) : '',
       encodeJson: encodedBehind(i) ? JSON.stringify(encodedBehind(i)) : '',
       decode: encodedBehind(i - 1) !== undefined,
     };
+    return [own, ...behind.map(alone)];
   };
   return chain
     .map(({ tier }, i): { tier: TierName; request: DeployRequest } => {
       const next = chain[i + 1];
+      const [own, ...behind] = stagesAt(i);
       return {
         tier,
         request: {
           name: strategy.id,
-          ...stageAt(i),
+          ...own,
+          behind,
           sessionMode: strategy.session === 'cold' ? 'COLD' : 'WARM',
           warmupRuns: study.warmupRuns,
           engine: study.tiers[tier].engine,
@@ -186,9 +193,17 @@ export function deployRequests(
           postprocessJson: i === 0 ? JSON.stringify(workload.postprocess) : '',
           graphOptimization: study.graphOptimization,
           onHopFailure: next ? policyMessage(study, chain.length - 1 - i) : null,
-          fallback: holdsBehind(study) ? chain.slice(i + 1).map((_, j) => stageAt(i + 1 + j)) : [],
+          fallback: holdsBehind(study) ? chain.slice(i + 1).flatMap((_, j) => stagesAt(i + 1 + j)) : [],
         },
       };
     })
     .reverse();
+}
+
+/** The stages that node i of a chain runs: its own, and on the last node all that come behind it. */
+function stagesOn(chain: ReturnType<typeof chainOf>, i: number, { stages }: Variant): readonly number[] {
+  const stage = chain[i]?.stage;
+  if (stage === undefined) return [];
+  const last = i === chain.length - 1 ? stages.length - 1 : stage;
+  return Array.from({ length: last - stage + 1 }, (_, behind) => stage + behind);
 }

@@ -113,13 +113,16 @@ function checkRecipes(file: StudyFile): void {
   }
 }
 
-/** Variants on every placement with as many tiers as they have stages. */
+/** Variants on every placement with as many tiers as they have stages; with exits also on one tier, that runs all stages. */
 function pair(
   file: StudyFile,
   variants: readonly { workload: string; recipe: string; variant: Variant }[],
 ): readonly Strategy[] {
   const { placements, sessions, recipes } = file.study;
-  const fits = (variant: Variant, placement: string): boolean => variant.stages.length === tiersOf(placement).length;
+  const fits = ({ stages }: Variant, placement: string): boolean => {
+    const tiers = tiersOf(placement).length;
+    return stages.length === tiers || (tiers === 1 && stages.some(({ exit }) => exit !== undefined));
+  };
   for (const recipe of Object.keys(recipes)) {
     const mine = variants.filter((candidate) => candidate.recipe === recipe);
     if (mine.some(({ variant }) => placements.some((placement) => fits(variant, placement)))) continue;
@@ -141,7 +144,9 @@ function pair(
       .flatMap((placement) =>
         sessions.map((session) => {
           const id = [workload, variant.name, placement, session].join('.');
-          return { id, workload, recipe: variant.name, placement, session, variant };
+          const exits = variant.stages.flatMap(({ exit }, stage) => (exit ? [stage] : []));
+          const identity = { id, workload, recipe: variant.name, placement, session };
+          return { ...identity, ...(exits.length > 0 && { exits }), variant };
         }),
       ),
   );

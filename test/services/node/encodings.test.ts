@@ -85,14 +85,14 @@ test('a node that falls back gives what the nodes behind it would have given', a
   const [first, second, third] = [layers(0, 2, 'x', 'a'), layers(2, 4, 'a', 'b'), layers(4, 6, 'b', 'y')];
   const encodeJson = JSON.stringify(INT8);
   const cloud = await testNode(t, { tier: 'cloud' });
-  await cloud.deploy('m', third, { ...PLAIN, decode: true });
+  await cloud.deploy('m', third, { ...PLAIN, decode: true, exitJson: '' });
   const edge = await testNode(t);
   const onCloud = { address: cloud.node.dataAddress, deployment: 'm' };
   await edge.deploy('m', second, { ...PLAIN, decode: true, encodeJson, next: onCloud });
   const mobile = await testNode(t, { tier: 'mobile' });
   const stage = async (model: Uint8Array, encode: string) => ({
     ...{ files: [{ path: 'model.onnx', sha256: await mobile.put(model) }], preprocessJson: '' },
-    ...{ encodeJson: encode, decode: true },
+    ...{ encodeJson: encode, decode: true, exitJson: '' },
   });
   const policy = {
     action: 'FALLBACK',
@@ -141,7 +141,7 @@ test('a hop that is attempted again sends the same encoded tensors', async (t) =
   });
   const answer = ask(mobile);
   const edge = await testNode(t, { dataPort: Number(dataAddress.split(':')[1]) });
-  await edge.deploy('m', layers(2, 4, 'h1', 'y'), { ...PLAIN, decode: true });
+  await edge.deploy('m', layers(2, 4, 'h1', 'y'), { ...PLAIN, decode: true, exitJson: '' });
   assert.deepEqual((await answer).outputs, await byHand(t, INT8));
 });
 

@@ -118,7 +118,7 @@ test('a node that falls back runs every stage behind it, and gives what they wou
   const stage = async (model: Uint8Array) => ({
     files: [{ path: 'model.onnx', sha256: await mobile.put(model) }],
     preprocessJson: '',
-    ...{ encodeJson: '', decode: false },
+    ...{ encodeJson: '', decode: false, exitJson: '' },
   });
   for (const sessionMode of ['WARM', 'COLD'] as const) {
     await mobile.deploy('m', first, {

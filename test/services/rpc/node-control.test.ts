@@ -76,9 +76,13 @@ describe('the control plane', () => {
       onHopFailure: {
         ...{ action: 'RETRY', hopDeadlineMs: 12.5, retries: 3, backoffMs: 1.5, maxBackoffMs: 2.5, seed: 7 },
       },
-      fallback: [{ files: [{ path: 'b.onnx', sha256: 'cd' }], preprocessJson: 'r', encodeJson: 's', decode: true }],
+      fallback: [
+        { files: [{ path: 'b.onnx', sha256: 'cd' }], preprocessJson: 'r', encodeJson: 's', decode: true, exitJson: '' },
+      ],
       encodeJson: 't',
       decode: true,
+      exitJson: 'u',
+      behind: [{ files: [], preprocessJson: '', encodeJson: '', decode: false, exitJson: 'v' }],
     };
     const deployed = { engine: 'wasm', threads: 2, threadsReason: 'set', loadMs: 1.25, warmupMs: 2.5 };
     const hop = {
@@ -99,6 +103,7 @@ describe('the control plane', () => {
       failoverMs: 10.5,
       attempts: 2,
       fellBack: true,
+      exited: false,
       decodeMs: 11.5,
       encodeMs: 12.5,
     };
@@ -152,6 +157,7 @@ describe('the control plane', () => {
       fallback: [],
       encodeJson: '',
       decode: false,
+      exitJson: '',
     };
     assert.deepEqual(asked, [
       {},

@@ -7,15 +7,15 @@ import type { Progress } from '../../../base/progress.js';
 import { float32Values, type NamedTensor } from '../../../onnx/tensor.js';
 import { encodeModel } from '../../../onnx/write.js';
 import { createPreprocessor } from '../../preprocess/index.js';
+import { headAccuracy, ridge, type Samples } from '../../ridge.js';
 import { ahead } from './ahead.js';
 import { className, PICTURE_CLASSES } from './classes.js';
 import { encodedPicture } from './jpeg.js';
 import { FEATURE_COUNT, featureModel, PICTURES_PREPROCESS, withHead } from './network.js';
 import type { Part } from './render.js';
-import { headAccuracy, ridge, type Samples } from './ridge.js';
 
 /** Raised whenever the same seed gives other pictures or another model. */
-export const GENERATOR_VERSION = 1;
+export const GENERATOR_VERSION = 2;
 
 export interface PicturesConfig {
   readonly seed: number;
@@ -23,6 +23,12 @@ export interface PicturesConfig {
   readonly fit: number;
   readonly tune: number;
   readonly evaluation: number;
+}
+
+/** A picture that is kept. */
+export interface PictureFile {
+  readonly file: string;
+  readonly label: string;
 }
 
 /** What a finished folder holds; written last. */
@@ -33,13 +39,15 @@ export interface PicturesRecord {
   /** Of the head on each part, 0 to 1. */
   readonly accuracy: Readonly<Record<Part, number>>;
   readonly classes: readonly string[];
-  readonly items: readonly { readonly file: string; readonly label: string }[];
+  readonly items: Readonly<Record<Part, readonly PictureFile[]>>;
   /** sha256 of the model and of every item. */
   readonly sha256: Readonly<Record<string, string>>;
 }
 
 export const MODEL_FILE = 'model.onnx';
 export const RECORD_FILE = 'record.json';
+
+const PARTS: readonly Part[] = ['fit', 'tune', 'evaluation'];
 
 const LAMBDAS = [0.01, 0.03, 0.1, 0.3];
 
@@ -57,7 +65,7 @@ export async function buildPictures(
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<PicturesRecord> {
-  await mkdir(join(folder, 'items'), { recursive: true });
+  for (const part of PARTS) await mkdir(join(folder, part), { recursive: true });
   const total = config.fit + config.tune + config.evaluation;
   progress.start('making the pictures and fitting the model', total);
   const features = featureModel(config.seed);
@@ -67,7 +75,7 @@ export async function buildPictures(
   });
   try {
     const sha256: Record<string, string> = {};
-    const items: PicturesRecord['items'][number][] = [];
+    const items: Record<Part, PictureFile[]> = { fit: [], tune: [], evaluation: [] };
     const keep = async (name: string, bytes: Uint8Array): Promise<void> => {
       sha256[name] = createHash('sha256').update(bytes).digest('hex');
       await writeFile(join(folder, name), bytes);
@@ -79,11 +87,9 @@ export async function buildPictures(
         if (signal?.aborted) throw new TierbedError('cancelled', 'making the pictures workload was cancelled');
         samples.features.set(await featuresOf(session, inputs), index * FEATURE_COUNT);
         samples.classes.push(index % PICTURE_CLASSES.length);
-        if (part === 'evaluation') {
-          const file = `items/${String(index).padStart(5, '0')}.jpg`;
-          await keep(file, jpeg);
-          items.push({ file, label: className(index) });
-        }
+        const file = `${part}/${String(index).padStart(5, '0')}.jpg`;
+        await keep(file, jpeg);
+        items[part].push({ file, label: className(index) });
         progress.update(++done);
       }
       return samples;

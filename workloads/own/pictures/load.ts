@@ -14,10 +14,8 @@ import {
   type PicturesRecord,
   RECORD_FILE,
 } from './build.js';
-import { className } from './classes.js';
 import { encodedPicture } from './jpeg.js';
 import { PICTURES_PREPROCESS } from './network.js';
-import type { Part } from './render.js';
 
 /** Enough to fit 864 features, to tell their regularisations apart, and to know the accuracy to 1.5 points. */
 const SIZES = { fit: 800, tune: 200, evaluation: 300 };
@@ -37,22 +35,34 @@ export async function loadPictures(
   return {
     name: 'pictures',
     modelPath: join(folder, MODEL_FILE),
-    items: record.items.map(({ file, label }) => ({ id: file, label, read: () => readFile(join(folder, file)) })),
-    calibration: drawnItems(seed, 'fit', sizes.fit),
-    tuning: drawnItems(seed, 'tune', sizes.tune),
+    items: record.items.evaluation.map(({ file, label }) => {
+      return { id: file, label, read: () => readFile(join(folder, file)) };
+    }),
+    calibration: keptItems(folder, record, 'fit'),
+    tuning: keptItems(folder, record, 'tune'),
     preprocess: PICTURES_PREPROCESS,
     postprocess: { kind: 'argmax', output: 'logits', classes: record.classes },
     metric: 'top1',
   };
 }
 
-/** The pictures of a part that is not kept: each is drawn again when it is asked for. */
-function drawnItems(seed: number, part: Part, count: number): WorkloadItem[] {
-  return Array.from({ length: count }, (_, index) => ({
-    id: `${part}/${index}`,
-    label: className(index),
-    read: () => encodedPicture(seed, part, index),
+/**
+ * The pictures of a part that only operators read, checked one by one as they do: checking all of them whenever the
+ * workload is loaded would take longer than loading it. One that is damaged is drawn again.
+ */
+function keptItems(folder: string, { config, items, sha256 }: PicturesRecord, part: 'fit' | 'tune'): WorkloadItem[] {
+  return items[part].map(({ file, label }, index) => ({
+    id: file,
+    label,
+    async read() {
+      const kept = await readFile(join(folder, file)).catch(() => undefined);
+      return kept && hashOf(kept) === sha256[file] ? kept : encodedPicture(config.seed, part, index);
+    },
   }));
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function keyOf(config: PicturesConfig): string {
@@ -63,13 +73,12 @@ function keyOf(config: PicturesConfig): string {
     .slice(0, 16);
 }
 
-/** The record of a finished folder whose every file is as it was written; else undefined. */
+/** The record of a finished folder whose model and evaluation part are as they were written; else undefined. */
 async function intactRecord(folder: string): Promise<PicturesRecord | undefined> {
   try {
     const record = JSON.parse(await readFile(join(folder, RECORD_FILE), 'utf8')) as PicturesRecord;
-    for (const [name, expected] of Object.entries(record.sha256)) {
-      const bytes = await readFile(join(folder, name));
-      if (createHash('sha256').update(bytes).digest('hex') !== expected) return undefined;
+    for (const name of [MODEL_FILE, ...record.items.evaluation.map(({ file }) => file)]) {
+      if (hashOf(await readFile(join(folder, name))) !== record.sha256[name]) return undefined;
     }
     return record;
   } catch {

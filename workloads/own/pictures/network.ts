@@ -1,9 +1,9 @@
 import { Random } from '../../../base/random.js';
 import { GraphBuilder, type Value } from '../../../onnx/build.js';
 import type { Model } from '../../../onnx/model.js';
+import type { LinearHead } from '../../ridge.js';
 import type { PreprocessSpec } from '../../types.js';
 import { orthogonalRows, stemWeights, wideningWeights } from './filters.js';
-import type { LinearHead } from './ridge.js';
 
 /** Side of the square picture that the network sees. */
 const SIDE = 112;

@@ -16,7 +16,7 @@ function hop(random: Random, fields: Partial<Hop>): Hop {
     ...{ tier: 'x', stage: 0, ranStage: true, upMs: ms(), downMs: ms(), upBytes: 7, downBytes: 9, deserialiseMs: ms() },
     ...{ serialiseMs: ms(), preprocessMs: ms(), queueMs: ms(), loadMs: ms(), computeMs: ms(), handoverMs: ms() },
     ...{ decodeMs: ms(), encodeMs: ms() },
-    ...{ failoverMs: ms(), attempts: 0, fellBack: false },
+    ...{ failoverMs: ms(), attempts: 0, fellBack: false, exited: false },
     ...fields,
   };
 }

@@ -1,4 +1,4 @@
-import { TierbedError } from '../../../base/errors.js';
+import { TierbedError } from '../base/errors.js';
 
 /** A linear classifier: scores = weights (classes x features, row-major) times features, plus bias. */
 export interface LinearHead {
