@@ -25,8 +25,10 @@ const NO_PARTITION = 'Leave partition out: a dynamic early exit cuts the model w
  */
 export const earlyExit: Operator = {
   name: 'early-exit',
+  summary: 'answers before the end of the model: all requests, or those of which an exit is sure',
   optionsSchema: earlyExitSchema,
   version: 1,
+  gives: (options) => ((options as unknown as EarlyExitOptions).kind === 'static' ? 'whole' : 'stages'),
 
   reads: (options) => ((options as unknown as EarlyExitOptions).head === 'reattach' ? [] : ['calibration', 'tuning']),
 
