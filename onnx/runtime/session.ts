@@ -51,7 +51,8 @@ export async function openModel(model: string | Model, options: OpenOptions = {}
   const forget = undoOnExit(() => rmSync(folder, { recursive: true, force: true }));
   try {
     const path = join(folder, 'model.onnx');
-    await writeModel(model, path, { external: 'always' });
+    // What the runtime makes of it would name that file, which does not stay.
+    await writeModel(model, path, options.optimizedPath === undefined ? { external: 'always' } : {});
     return await openFile(path, options);
   } finally {
     await rm(folder, { recursive: true, force: true });

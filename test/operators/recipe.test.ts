@@ -73,7 +73,7 @@ test('a tensor set that does not separate the model is refused', async (t) => {
   });
   await assert.rejects(buildVariants(work, 'x', [cutAt('a'), cutAt('b')], { cache }), {
     kind: 'invalid',
-    message: /takes a whole model/,
+    message: /a model in one piece, and this one is cut already/,
   });
 });
 

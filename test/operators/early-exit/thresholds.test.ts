@@ -100,7 +100,10 @@ test('each exit may use its part of the drop, and what those before it left', ()
   assert.deepEqual(both.shares, [0.3, 0.3]);
   assert.equal(both.accuracy, 0.8);
   // What the first does not use is the second's.
-  const never = one(confidence.map(() => Number.NaN), wrongFrom(10));
+  const never = one(
+    confidence.map(() => Number.NaN),
+    wrongFrom(10),
+  );
   assert.deepEqual(chooseThresholds([never, one(confidence, wrongFrom(5))], last, 0.2).shares, [0, 0.7]);
 });
 

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Random } from '../../../base/random.js';
+import { corruptedMessage } from '../../../services/node/faults/corrupted-message.js';
+import type { NodeFaultContext } from '../../../services/node/faults/fault.js';
+import { outgoing } from '../../../services/rpc/codec/tamper.js';
+import { Gather } from '../../../services/rpc/gather.js';
 import { sha256, testNode } from './harness.js';
 import { layers, rows } from './models.js';
 
@@ -42,8 +47,25 @@ test('messages are corrupted as often as asked, the same ones by the same seed, 
   assert.deepEqual(two.slice(2), [right, right, right, right]);
   const always = await corrupted({ probability: 1, bytes: 200, seed: 5 });
   assert.ok(always.every((answer) => answer !== right));
-  assert.deepEqual(await corrupted({ probability: 1, bytes: 200, seed: 5 }), always);
   assert.deepEqual(await asks(2), [right, right]);
+});
+
+test('the same seed corrupts the same messages alike, wherever the parts of a message end', () => {
+  const message = Buffer.from(new Random(1).fillUniform(new Float32Array(250)).buffer);
+  const sent = (seed: number, ...parts: readonly Uint8Array[]): Buffer[] => {
+    const stop = corruptedMessage.start({ probability: 1, bytes: 20, seed }, {} as NodeFaultContext);
+    try {
+      return [1, 2].map(() => Buffer.concat(outgoing(new Gather(parts)).parts));
+    } finally {
+      stop();
+    }
+  };
+  const [first, second] = sent(5, message);
+  const changed = [...message].filter((byte, i) => byte !== first?.[i]).length;
+  assert.ok(changed > 15 && changed <= 20, `${changed} of 20: two may hit the same byte`);
+  assert.notDeepEqual(first, second);
+  assert.deepEqual(sent(5, message.subarray(0, 300), message.subarray(300)), [first, second]);
+  assert.notDeepEqual(sent(6, message), [first, second]);
 });
 
 test('a slow reader reads late, and as ever when it is over', async (t) => {
