@@ -397,7 +397,7 @@ test('what is wrong is said before anything is made', async () => {
 test('the operators are listed', async () => {
   const { code, stdout } = await apply('--list');
   assert.equal(code, 0);
-  assert.match(stdout, /│ partition .*│ at, );
+  assert.match(stdout, /│ partition .*│ at, /);
   const listed = JSON.parse((await apply('--list', '--json')).stdout) as { name: string; options: object }[];
   assert.ok(listed.some(({ name, options }) => name === 'partition' && 'properties' in options));
 });
