@@ -32,7 +32,7 @@ export interface ExitRule {
 }
 
 /**
- * How sure an exit is of one row of logits, 0 to 1.
+ * How sure an exit is of one row of logits, 0 to 1; NaN when one of them is not finite, or there are several rows.
  *
  * @throws TierbedError `invalid` when the scores are missing or are not numbers
  */
@@ -42,10 +42,14 @@ export function confidenceOf(rule: Pick<ExitRule, 'scores' | 'confidence'>, outp
     throw new TierbedError('invalid', `the stage gave no scores '${rule.scores}' for its exit`);
   }
   const { count, at } = elementReader(tensor);
+  // One answer cannot be for several items: a batch goes on.
+  if (count !== tensor.shape.at(-1)) return Number.NaN;
   const logits = Float64Array.from({ length: count }, (_, i) => at(i));
   const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const exponentials = logits.map((logit) => Math.exp(logit - largest));
   const sum = exponentials.reduce((a, b) => a + b, 0);
+  // A score that is no number, or infinite, leaves nothing to be sure of.
+  if (!Number.isFinite(sum)) return Number.NaN;
   return CONFIDENCES[rule.confidence](exponentials.map((e) => e / sum));
 }
 

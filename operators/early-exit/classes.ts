@@ -20,8 +20,8 @@ export function classificationOf(workload: Workload): Argmax {
  * @throws TierbedError `invalid` when the label is none of the classes
  */
 export function classIndex(label: string, { classes, output }: Argmax, count: number): number {
-  const index = classes ? classes.indexOf(label) : Number(label);
-  if (label !== '' && Number.isInteger(index) && index >= 0 && index < count) return index;
+  const index = classes ? classes.indexOf(label) : /^\d+$/.test(label) ? Number(label) : -1;
+  if (index >= 0 && index < count) return index;
   throw new TierbedError('invalid', `the label '${label}' is none of the ${count} classes of '${output}'`, {
     fix: 'Give every item of the calibration and tuning parts a label that is a class.',
   });

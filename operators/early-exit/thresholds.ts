@@ -81,11 +81,15 @@ function mostThatMayLeave(
   return best;
 }
 
+/** What a confidence may be less by where it is computed in another order, in float32. */
+const ROUNDING = 1e-4;
+
 /** Half-way between the last that leaves and the first that stays, so that another rounding of either changes nothing. */
 function thresholdAfter(order: readonly number[], { confidence }: ExitTrial, count: number): number {
   if (count === 0) return NEVER;
   const leaves = confidence[order[count - 1] as number] as number;
   const next = order[count];
-  const half = next === undefined ? leaves : (leaves + (confidence[next] as number)) / 2;
-  return next !== undefined && half > (confidence[next] as number) ? half : leaves;
+  if (next === undefined) return Math.max(0, leaves - ROUNDING);
+  const half = (leaves + (confidence[next] as number)) / 2;
+  return half > (confidence[next] as number) ? half : leaves;
 }

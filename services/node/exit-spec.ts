@@ -19,6 +19,7 @@ export function exitRule(json: string): ExitRule | undefined {
   if (
     typeof scores === 'string' &&
     typeof answer === 'string' &&
+    typeof confidence === 'string' &&
     Object.hasOwn(CONFIDENCES, confidence) &&
     Number.isFinite(threshold)
   ) {

@@ -158,6 +158,7 @@ describe('the control plane', () => {
       encodeJson: '',
       decode: false,
       exitJson: '',
+      behind: [],
     };
     assert.deepEqual(asked, [
       {},

@@ -69,6 +69,17 @@ test('rows say which way their answers came', () => {
   assert.deepEqual([failed.way, failed.attempts, failed.error], ['', 4, 'no answer']);
 });
 
+test('rows say at the exit of which stage they were answered', () => {
+  const random = new Random(8);
+  const ok = { endToEndMs: 500, postprocessMs: 0.1, prediction: 'dog', outputSha256: 'ff', startedAtUnixMs: 1 };
+  const row = (...hops: Hop[]) => sampleRow(identity, { ...ok, hops });
+  assert.equal(row(hop(random, { stage: 0, exited: true })).exit, 0);
+  const forwards = hop(random, { ranStage: false });
+  assert.equal(row(forwards, hop(random, { stage: 0 }), hop(random, { stage: 1, exited: true })).exit, 1);
+  assert.equal(row(forwards, hop(random, { stage: 0 })).exit, null);
+  assert.equal(failedRow(identity, new Error('lost'), 12).exit, null);
+});
+
 test('every row has every column and no other', () => {
   const names = COLUMNS.map(({ name }) => name).sort();
   const ok = sampleRow(identity, {

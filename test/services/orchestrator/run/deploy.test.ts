@@ -103,6 +103,33 @@ test('a node that may have to falls back to every stage behind it', () => {
   assert.deepEqual(requests('edge', 1)[1]?.request.fallback, []);
 });
 
+test('a placement of one tier runs all stages of a variant with exits there', () => {
+  const behind = (made: ReturnType<typeof requests>) =>
+    made.map(({ tier, request: r }) => [
+      tier,
+      ...[...r.files, ...r.behind.flatMap((s) => s.files)].map(({ sha256 }) => sha256),
+      r.behind.some((s) => s.decode || s.encodeJson !== '' || s.preprocessJson !== ''),
+    ]);
+  assert.deepEqual(behind(requests('mobile', 3)), [['mobile', 'hash 0', 'hash 1', 'hash 2', false]]);
+  assert.deepEqual(behind(requests('edge', 2)), [
+    ['edge', 'hash 0', 'hash 1', false],
+    ['mobile', false],
+  ]);
+  assert.deepEqual(behind(requests('mobile-edge', 2)), [
+    ['edge', 'hash 1', false],
+    ['mobile', 'hash 0', false],
+  ]);
+  const { onHopFailure } = parsePolicy({ policy: 'fallback' });
+  const [, mobile] = requests('edge', 2, { onHopFailure });
+  assert.deepEqual(
+    mobile?.request.fallback.map((s) => [s.files[0]?.sha256, s.preprocessJson !== '']),
+    [
+      ['hash 0', true],
+      ['hash 1', false],
+    ],
+  );
+});
+
 function parsePolicy(choice: Record<string, unknown>): Study {
   const text = `${STUDY}onHopFailure: ${JSON.stringify(choice)}\n`;
   return parseStudy(text, 'x.yaml').study;
