@@ -5,7 +5,7 @@ import { encodingChain } from '../../../onnx/encodings/chain.js';
 import type { NamedTensor } from '../../../onnx/tensor.js';
 import { encodeModel } from '../../../onnx/write.js';
 import { accountedNs, HOPS_PARAMETER, parseHops } from '../../../services/node/hops.js';
-import type { InferResponse } from '../../../services/rpc/messages.js';
+import type { InferResponse } from '../../../services/rpc/codec/messages.js';
 import type { DeployRequest, FailurePolicy, LocalStage } from '../../../services/rpc/node-control.js';
 import { confidenceOf, type ExitRule } from '../../../workloads/exit-rule.js';
 import { encodeItemFile } from '../../../workloads/item-file.js';
