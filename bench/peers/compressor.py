@@ -47,7 +47,10 @@ def main() -> None:
     # It leaves its history in the working folder.
     os.chdir(job["outDir"])
     out = os.path.join(job["outDir"], "model.onnx")
-    quantization.fit(job["model"], conf=config, calib_dataloader=items).save(out)
+    made = quantization.fit(job["model"], conf=config, calib_dataloader=items)
+    if made is None:
+        sys.exit("Neural Compressor gave no model")
+    made.save(out)
     print(json.dumps({"path": out, "peakMemoryBytes": peak_memory_bytes()}))
 
 

@@ -74,6 +74,8 @@ def main() -> None:
     setting = job["setting"]
     out = os.path.join(job["outDir"], "model.onnx")
     with tempfile.TemporaryDirectory() as folder:
+        # Shape inference leaves files in the working folder.
+        os.chdir(folder)
         model = prepared(job["model"], folder)
         if setting["operator"] == "dynamic":
             quantize_dynamic(model, out, weight_type=QuantType.QInt8, per_channel=setting["perChannel"])
@@ -88,6 +90,7 @@ def main() -> None:
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
             )
+        os.chdir(job["outDir"])
     print(json.dumps({"path": out, "peakMemoryBytes": peak_memory_bytes()}))
 
 
