@@ -67,12 +67,6 @@ export async function collect(
     const wanted = [spec.output, ...outputs.flat()];
     for await (const { id, label, inputs } of preparedItems(some, part, (item) => unreadable.push(item), signal)) {
       const found = await session.run(inputs, wanted);
-      const scores = found.find(({ name }) => name === spec.output) as NamedTensor;
-      classCount = scores.tensor.shape.at(-1) ?? 1;
-      const said = Number(argmax({ kind: 'argmax', output: spec.output }, [scores]));
-      const own = label === '' ? said : classIndex(label, spec, classCount);
-      classes.push(own);
-      right.push(said === own);
       for (const [place, names] of outputs.entries()) {
         for (const [form, name] of names.entries()) {
           const { tensor } = found.find((output) => output.name === name) as NamedTensor;
@@ -85,6 +79,12 @@ export async function collect(
           rows[place]?.[form]?.push(row);
         }
       }
+      const scores = found.find(({ name }) => name === spec.output) as NamedTensor;
+      classCount = scores.tensor.shape.at(-1) ?? 1;
+      const said = Number(argmax({ kind: 'argmax', output: spec.output }, [scores]));
+      const own = label === '' ? said : classIndex(label, spec, classCount);
+      classes.push(own);
+      right.push(said === own);
       progress.update(classes.length + unreadable.length);
     }
   } finally {

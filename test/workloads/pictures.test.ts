@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -13,12 +13,13 @@ import { metric } from '../../workloads/metrics/index.js';
 import { ahead } from '../../workloads/own/pictures/ahead.js';
 import { PICTURE_CLASSES } from '../../workloads/own/pictures/classes.js';
 import { orthogonalRows, stemWeights } from '../../workloads/own/pictures/filters.js';
+import { encodedPicture } from '../../workloads/own/pictures/jpeg.js';
 import { loadPictures } from '../../workloads/own/pictures/load.js';
 import { renderPicture } from '../../workloads/own/pictures/render.js';
 import { postprocess } from '../../workloads/postprocess/index.js';
 import { createPreprocessor } from '../../workloads/preprocess/index.js';
 import { headAccuracy, ridge } from '../../workloads/ridge.js';
-import type { Workload } from '../../workloads/types.js';
+import type { Workload, WorkloadItem } from '../../workloads/types.js';
 
 /** A tenth of the real thing: enough to be well above chance. */
 const SMALL = { fit: 150, tune: 30, evaluation: 40 };
@@ -84,6 +85,30 @@ describe('the pictures workload', () => {
     assert.deepEqual(await bytesOf(await loadPictures({ seed: 5 }, tiny)), bytes);
     const other = await bytesOf(await loadPictures({ seed: 6 }, tiny));
     assert.ok(other.every((file, i) => !Buffer.from(file).equals(bytes[i] as Uint8Array)));
+  });
+
+  it('keeps the pictures that operators read, and draws one again that is damaged or gone', async () => {
+    const tiny = { fit: 20, tune: 10, evaluation: 10 };
+    const { calibration, tuning, items, modelPath } = await loadPictures({ seed: 5 }, tiny);
+    assert.deepEqual([calibration.length, tuning.length], [20, 10]);
+    const ids = [...calibration, ...tuning, ...items].map(({ id }) => id);
+    assert.equal(new Set(ids).size, 40);
+    for (const id of ids) assert.ok((await stat(join(dirname(modelPath), id))).size > 10_000, id);
+    const [first, second] = calibration as [WorkloadItem, WorkloadItem];
+    const [kept, other] = [await first.read(), await second.read()];
+    assert.ok(Buffer.from(kept).equals(await encodedPicture(5, 'fit', 0)));
+    assert.ok(!Buffer.from(kept).equals(other));
+    assert.equal((await sharp(kept).metadata()).format, 'jpeg');
+
+    const file = join(dirname(modelPath), first.id);
+    // Another picture in its place is noticed too.
+    await writeFile(file, other);
+    assert.deepEqual(new Uint8Array(await first.read()), new Uint8Array(kept));
+    await rm(file);
+    assert.deepEqual(new Uint8Array(await first.read()), new Uint8Array(kept));
+    const again = await loadPictures({ seed: 5 }, tiny);
+    assert.deepEqual(new Uint8Array((await again.calibration[0]?.read()) ?? []), new Uint8Array(kept));
+    await rm(dirname(modelPath), { recursive: true });
   });
 
   it('is made anew when a file of it is damaged', async () => {

@@ -5,6 +5,7 @@ import { encodingChain } from '../../../onnx/encodings/chain.js';
 import type { NamedTensor } from '../../../onnx/tensor.js';
 import { encodeModel } from '../../../onnx/write.js';
 import { accountedNs, HOPS_PARAMETER, parseHops } from '../../../services/node/hops.js';
+import { InferenceWorker } from '../../../services/node/worker-client.js';
 import type { InferResponse } from '../../../services/rpc/codec/messages.js';
 import type { DeployRequest, FailurePolicy, LocalStage } from '../../../services/rpc/node-control.js';
 import { confidenceOf, type ExitRule } from '../../../workloads/exit-rule.js';
@@ -190,7 +191,9 @@ test('a node that falls back leaves at the exit of a stage behind it, as the cha
 for (const sessionMode of ['WARM', 'COLD'] as const) {
   test(`all stages run on one node where it is told to, ${sessionMode}`, async (t) => {
     const { mobile: chain } = await pair(t);
-    const alone = await testNode(t, { tier: 'mobile' });
+    const worker = new InferenceWorker();
+    const calls = t.mock.method(worker, 'call');
+    const alone = await testNode(t, { tier: 'mobile', worker });
     await alone.deploy('m', stage(), {
       ...{ ...PLAIN, sessionMode, exitJson: JSON.stringify(rule(HALF)) },
       behind: [await local(alone, layers(2, 4, 'h', 'y'))],
@@ -207,8 +210,11 @@ for (const sessionMode of ['WARM', 'COLD'] as const) {
         ].slice(0, exited ? 1 : 2),
       );
     }
+    const closed = () => calls.mock.calls.filter(({ arguments: [call] }) => call === 'close').length;
+    const before = closed();
     await alone.control.undeploy('m');
     await assert.rejects(ask(alone, 1), { kind: 'missing' });
+    assert.equal(closed() - before, sessionMode === 'WARM' ? 2 : 0, 'sessions of both stages end');
   });
 }
 
