@@ -126,7 +126,7 @@ function exitsInWords(s: StrategySummary): string[] {
       const worth = accuracy === null ? '' : `, ${formatAccuracy({ ...s.accuracy, value: accuracy }, true)}`;
       return `${formatShare(share)} ${where} (${formatMs(p50Ms)} ms${worth})`;
     });
-  return [`${capital(s.session)}, on ${describe(s)} samples were answered: ${places.join('; ')}.`];
+  return [`${capital(s.session)}, ${s.workload} on ${describe(s)} was answered: ${places.join('; ')}.`];
 }
 
 function loadInWords(cold: readonly StrategySummary[]): string {

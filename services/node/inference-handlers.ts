@@ -127,7 +127,7 @@ function checkVersion(name: string, version: string): void {
   });
 }
 
-function metadata({ spec, stage, next }: Deployment): ModelMetadata {
+function metadata({ spec, stage, next, behind }: Deployment): ModelMetadata {
   const item: TensorMetadata = { name: ITEM_INPUT, datatype: 'BYTES', shape: [1] };
   return {
     name: spec.name,
@@ -135,7 +135,7 @@ function metadata({ spec, stage, next }: Deployment): ModelMetadata {
     platform: stage ? 'onnx' : 'forward',
     inputs: stage ? stage.inputs.map(spec.decode ? encodedMetadata : tensorMetadata) : [item],
     // What comes out of a chain is known to its last node only.
-    outputs: next ? [] : (stage?.outputs ?? []).map(tensorMetadata),
+    outputs: next ? [] : ((behind.at(-1)?.stage ?? stage)?.outputs ?? []).map(tensorMetadata),
   };
 }
 

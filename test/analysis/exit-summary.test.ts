@@ -62,7 +62,7 @@ test('the summary has a strategy by exit, without what failed, and its words say
   const words = summaryWords(summary).find((line) => line.includes('answered:'));
   assert.equal(
     words,
-    'Warm, on mobile-edge (exits) samples were answered: ' +
+    'Warm, w on mobile-edge (exits) was answered: ' +
       '40.0 % at the exit of stage 0 (3.00 ms, 50.0 % top1); 20.0 % at the exit of stage 1 (20.0 ms, 100.0 % top1); ' +
       '40.0 % through all stages (40.0 ms, 100.0 % top1).',
   );

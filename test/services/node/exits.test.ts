@@ -227,6 +227,10 @@ test('the outputs that a caller may ask for are those of the last stage', async 
   const wanted = (requestedOutputs: readonly string[]) =>
     alone.data.infer({ modelName: 'm', parameters, inputs: rows(1), requestedOutputs });
   assert.deepEqual(outputNames(await wanted(['y'])), ['y']);
+  assert.deepEqual(
+    (await alone.data.modelMetadata('m')).outputs.map(({ name }) => name),
+    ['y'],
+  );
   await assert.rejects(wanted(['h']), { kind: 'invalid', message: /no output "h"/ });
 });
 
