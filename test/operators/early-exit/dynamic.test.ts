@@ -147,7 +147,12 @@ test('an exit of a quantised model looks at what its int8 tensor stands for, and
 test('what is built is taken from the cache until the data or the options change', async (t) => {
   const work = await workloadOf(t, floatModel(), { sizes: { calibration: 30, tuning: 30 } });
   const first = await exited(work, { at: 'b' });
-  assert.deepEqual(await exited(work, { at: 'b' }), first);
+  const again = await exited(work, { at: 'b' });
+  assert.deepEqual([again.variant.stages, again.facts], [first.variant.stages, first.facts]);
+  assert.deepEqual(
+    [first, again].map(({ variant }) => variant.steps[0]?.cached),
+    [false, true],
+  );
   const other = { ...work, tuning: work.tuning.slice(1) };
   const path = ({ variant }: typeof first) => variant.stages[0]?.files[0]?.path;
   assert.notEqual(path(await exited(other, { at: 'b' })), path(first));

@@ -118,7 +118,7 @@ test('what is cut already has no exits put into it', async (t) => {
     { operator: 'early-exit', options: { at: 'a' } },
   ];
   await assert.rejects(buildVariants(work, 'x', recipe, { cache: work.cache }), {
-    ...{ kind: 'invalid', message: /early-exit takes a whole model/, fix: /Leave partition out/ },
+    ...{ kind: 'invalid', message: /early-exit works on a model in one piece/, fix: /before what cuts the model/ },
   });
 });
 
