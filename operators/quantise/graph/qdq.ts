@@ -1,10 +1,10 @@
 import { attributesOf, float } from '../../../onnx/build.js';
 import type { Model, Node } from '../../../onnx/model.js';
 import type { Range } from '../range.js';
-import { Emitter } from './emitter.js';
-import { Parts, type Stored, type WeightOptions } from './parts.js';
+import type { Stored, WeightOptions } from './parts.js';
 import { type Plan, type PlannedNode, resultName } from './plan.js';
-import { dequantize, Tensors } from './tensors.js';
+import { PlanWriter } from './plan-writer.js';
+import { dequantize } from './tensors.js';
 
 /**
  * A plan in the QDQ format: every int8 node is the float node between DequantizeLinear and QuantizeLinear, which
@@ -14,103 +14,63 @@ import { dequantize, Tensors } from './tensors.js';
  * @param ranges of the plan's tensors, all finite
  */
 export function writeQdq(plan: Plan, ranges: ReadonlyMap<string, Range>, options: WeightOptions): Model {
-  const writer = new QdqWriter(plan, ranges, options);
-  for (const position of plan.view.index.order) writer.add(position);
-  return writer.model();
+  return new QdqWriter(plan, ranges, options).write();
 }
 
-class QdqWriter {
-  readonly #plan: Plan;
-  readonly #emitter: Emitter;
-  readonly #parts: Parts;
-  readonly #tensors: Tensors;
-
-  constructor(plan: Plan, ranges: ReadonlyMap<string, Range>, options: WeightOptions) {
-    this.#plan = plan;
-    this.#emitter = new Emitter(plan.view.model);
-    this.#parts = new Parts(plan, ranges, options, this.#emitter);
-    this.#tensors = new Tensors(plan, this.#parts, this.#emitter);
+class QdqWriter extends PlanWriter {
+  protected override floor(planned: PlannedNode): void {
+    const { node } = planned;
+    this.#int8(planned, {
+      ...{ ...node, opType: 'LeakyRelu', inputs: node.inputs.slice(0, 1) },
+      attributes: attributesOf({ alpha: float(0) }),
+    });
   }
 
-  model(): Model {
-    return this.#emitter.model();
-  }
-
-  add(position: number): void {
-    const planned = this.#plan.nodes.get(position);
-    const node = this.#plan.view.node(position);
-    if (!planned) {
-      this.#emitter.add({ ...node, inputs: node.inputs.map((name) => this.#tensors.float(name)) });
-      return;
-    }
-    switch (planned.form) {
-      case 'absorbed':
-        return;
-      case 'table':
-        this.#table(node);
-        return;
-      case 'floor':
-        this.#int8(planned, {
-          ...{ ...node, opType: 'LeakyRelu', inputs: node.inputs.slice(0, 1) },
-          attributes: attributesOf({ alpha: float(0) }),
-        });
-        return;
-      case 'int8':
-        if (node.opType === 'Pad' && this.#plan.activations === 'uint8') this.#pad(planned);
-        else this.#int8(planned, node);
-    }
-  }
-
-  /** Rows of an int8 table, made float behind the Gather. */
-  #table(node: Node): void {
-    const [table, indices] = node.inputs as [string, string];
-    const output = node.outputs[0] as string;
-    const stored = this.#parts.table(this.#plan.view.weight(table) as never);
-    const rows = this.#tensors.quantisedName(output);
-    this.#emitter.add({ ...node, inputs: [stored.values, indices], outputs: [rows] });
-    dequantize(this.#emitter, { ...stored, values: rows }, output);
+  protected override int8(planned: PlannedNode): void {
+    if (planned.node.opType === 'Pad' && this.plan.activations === 'uint8') this.#pad(planned);
+    else this.#int8(planned, planned.node);
   }
 
   /** No runtime fuses a Pad with what is around it; its int8 kernel pads with the zero point, which is 0. */
   #pad({ node }: PlannedNode): void {
     const [x, pads, , axes] = node.inputs as [string, string, string?, string?];
     const output = node.outputs[0] as string;
-    const stored = this.#tensors.quantised(x);
-    const values = this.#tensors.quantisedName(output);
+    const stored = this.tensors.quantised(x);
+    const values = this.tensors.quantisedName(output);
     const inputs = [stored.values, pads, stored.zeroPoint, ...(axes ? [axes] : [])];
-    this.#emitter.add({ ...node, inputs, outputs: [values] });
-    this.#tensors.made(output, values);
-    if (this.#tensors.isFinal(output)) this.#tensors.dequantised(output);
+    this.emitter.add({ ...node, inputs, outputs: [values] });
+    this.tensors.made(output, values);
+    if (this.tensors.isFinal(output)) this.tensors.dequantised(output);
   }
 
   #int8(planned: PlannedNode, node: Node): void {
     const { type, int8Output } = planned;
-    const inputs = node.inputs.map((name) => this.#tensors.float(name));
-    for (const i of type.activations(planned.node, this.#plan.view)) {
-      inputs[i] = this.#tensors.dequantised(node.inputs[i] as string);
+    const inputs = node.inputs.map((name) => this.tensors.float(name));
+    for (const i of type.activations(planned.node, this.plan.view)) {
+      inputs[i] = this.tensors.dequantised(node.inputs[i] as string);
     }
     this.#product(planned, inputs);
-    const results = node.outputs.map((name) => resultName(this.#plan, name));
+    const results = node.outputs.map((name) => resultName(this.plan, name));
     const outputs = results.map((name) =>
-      int8Output && this.#tensors.isFinal(name) ? this.#emitter.free(`${name}_float`) : name,
+      int8Output && this.tensors.isFinal(name) ? this.emitter.free(`${name}_float`) : name,
     );
-    this.#emitter.add({ ...node, inputs, outputs, attributes: attributesFor(planned, node) });
+    this.emitter.add({ ...node, inputs, outputs, attributes: attributesFor(planned, node) });
     if (!int8Output) return;
     results.forEach((name, i) => {
       if (name === '') return;
-      this.#tensors.quantise(name, outputs[i] as string);
-      if (this.#tensors.isFinal(name)) this.#tensors.dequantised(name);
+      this.tensors.quantise(name, outputs[i] as string);
+      if (this.tensors.isFinal(name)) this.tensors.dequantised(name);
     });
   }
 
   /** Puts a product's int8 weight and int32 bias in place of the float ones. */
   #product(planned: PlannedNode, inputs: string[]): void {
     if (planned.type.kind !== 'product') return;
-    const stored = this.#parts.product(planned);
+    const stored = this.parts.product(planned);
     if (!stored) return;
     inputs[1] = this.#dequantisedWeight(stored.weight);
     if (stored.bias)
-      inputs[2] = dequantize(this.#emitter, stored.bias, this.#emitter.free(`${stored.bias.values}_dequantized`));
+      inputs[2] = dequantize(this.emitter, stored.bias, this.emitter.free(`${stored.bias.values}_dequantized`));
   }
 
   readonly #weights = new Map<string, string>();
@@ -118,7 +78,7 @@ class QdqWriter {
   #dequantisedWeight(weight: Stored): string {
     const known = this.#weights.get(weight.values);
     if (known !== undefined) return known;
-    const name = dequantize(this.#emitter, weight, this.#emitter.free(`${weight.values}_dequantized`));
+    const name = dequantize(this.emitter, weight, this.emitter.free(`${weight.values}_dequantized`));
     this.#weights.set(weight.values, name);
     return name;
   }

@@ -1,10 +1,10 @@
 import { type Attributes, attributesOf, float } from '../../../onnx/build.js';
-import type { Attribute, Model, Node } from '../../../onnx/model.js';
+import type { Attribute, Model } from '../../../onnx/model.js';
 import type { Range } from '../range.js';
-import { Emitter, MICROSOFT } from './emitter.js';
-import { Parts, type Stored, type WeightOptions } from './parts.js';
+import { MICROSOFT } from './emitter.js';
+import type { Parts, Stored, WeightOptions } from './parts.js';
 import { type Plan, type PlannedNode, resultName } from './plan.js';
-import { dequantize, Tensors } from './tensors.js';
+import { PlanWriter } from './plan-writer.js';
 
 /**
  * A plan in the QOperator format: int8 nodes are ONNX's QLinear operators, and ONNX Runtime's own where ONNX has none.
@@ -13,50 +13,15 @@ import { dequantize, Tensors } from './tensors.js';
  * @param ranges of the plan's tensors, all finite
  */
 export function writeQOperator(plan: Plan, ranges: ReadonlyMap<string, Range>, options: WeightOptions): Model {
-  const writer = new QOperatorWriter(plan, ranges, options);
-  for (const position of plan.view.index.order) writer.add(position);
-  return writer.model();
+  return new QOperatorWriter(plan, ranges, options).write();
 }
 
-class QOperatorWriter {
-  readonly #plan: Plan;
-  readonly #emitter: Emitter;
-  readonly #parts: Parts;
-  readonly #tensors: Tensors;
-
-  constructor(plan: Plan, ranges: ReadonlyMap<string, Range>, options: WeightOptions) {
-    this.#plan = plan;
-    this.#emitter = new Emitter(plan.view.model);
-    this.#parts = new Parts(plan, ranges, options, this.#emitter);
-    this.#tensors = new Tensors(plan, this.#parts, this.#emitter);
+class QOperatorWriter extends PlanWriter {
+  protected override floor(planned: PlannedNode): void {
+    this.#unary(planned, 'QLinearLeakyRelu', attributesOf({ alpha: float(0) }));
   }
 
-  model(): Model {
-    return this.#emitter.model();
-  }
-
-  add(position: number): void {
-    const planned = this.#plan.nodes.get(position);
-    const node = this.#plan.view.node(position);
-    if (!planned) {
-      this.#emitter.add({ ...node, inputs: node.inputs.map((name) => this.#tensors.float(name)) });
-      return;
-    }
-    switch (planned.form) {
-      case 'absorbed':
-        return;
-      case 'table':
-        this.#table(node);
-        return;
-      case 'floor':
-        this.#unary(planned, 'QLinearLeakyRelu', attributesOf({ alpha: float(0) }));
-        return;
-      case 'int8':
-        this.#int8(planned);
-    }
-  }
-
-  #int8(planned: PlannedNode): void {
+  protected override int8(planned: PlannedNode): void {
     const { node } = planned;
     switch (node.opType) {
       case 'Conv':
@@ -90,14 +55,14 @@ class QOperatorWriter {
   }
 
   #conv(planned: PlannedNode): void {
-    const { weight, bias } = this.#parts.product(planned) as NonNullable<ReturnType<Parts['product']>>;
+    const { weight, bias } = this.parts.product(planned) as NonNullable<ReturnType<Parts['product']>>;
     const inputs = [...triple(this.#taken(planned, 0)), ...triple(weight), ...this.#given(planned)];
     if (bias) inputs.push(bias.values);
     this.#put(planned, 'QLinearConv', inputs, planned.node.attributes, '');
   }
 
   #gemm(planned: PlannedNode): void {
-    const { weight, bias } = this.#parts.product(planned) as NonNullable<ReturnType<Parts['product']>>;
+    const { weight, bias } = this.parts.product(planned) as NonNullable<ReturnType<Parts['product']>>;
     const inputs = [...triple(this.#taken(planned, 0)), ...triple(weight), bias?.values ?? ''];
     if (planned.int8Output) inputs.push(...this.#given(planned));
     while (inputs.at(-1) === '') inputs.pop();
@@ -107,7 +72,7 @@ class QOperatorWriter {
 
   #matMul(planned: PlannedNode): void {
     const a = this.#taken(planned, 0);
-    const b = this.#parts.product(planned)?.weight ?? this.#taken(planned, 1);
+    const b = this.parts.product(planned)?.weight ?? this.#taken(planned, 1);
     if (planned.int8Output) {
       this.#put(planned, 'QLinearMatMul', [...triple(a), ...triple(b), ...this.#given(planned)], [], '');
       return;
@@ -134,36 +99,27 @@ class QOperatorWriter {
   #pass(planned: PlannedNode): void {
     const { node } = planned;
     const stored = this.#taken(planned, 0);
-    const inputs = [stored.values, ...node.inputs.slice(1).map((name) => this.#tensors.float(name))];
+    const inputs = [stored.values, ...node.inputs.slice(1).map((name) => this.tensors.float(name))];
     // Pads with 0, which is the zero point.
     if (node.opType === 'Pad') inputs[2] = stored.zeroPoint;
-    const outputs = node.outputs.map((name) => (name === '' ? '' : this.#tensors.quantisedName(name)));
-    this.#emitter.add({ ...node, inputs, outputs });
+    const outputs = node.outputs.map((name) => (name === '' ? '' : this.tensors.quantisedName(name)));
+    this.emitter.add({ ...node, inputs, outputs });
     node.outputs.forEach((name, i) => {
       if (name !== '') this.#made(name, outputs[i] as string);
     });
   }
 
-  #table(node: Node): void {
-    const [table, indices] = node.inputs as [string, string];
-    const output = node.outputs[0] as string;
-    const stored = this.#parts.table(this.#plan.view.weight(table) as never);
-    const rows = this.#tensors.quantisedName(output);
-    this.#emitter.add({ ...node, inputs: [stored.values, indices], outputs: [rows] });
-    dequantize(this.#emitter, { ...stored, values: rows }, output);
-  }
-
   #opset(): number {
-    return this.#plan.view.model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 13;
+    return this.plan.view.model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 13;
   }
 
   #taken(planned: PlannedNode, input: number): Stored {
-    return this.#tensors.quantised(planned.node.inputs[input] as string);
+    return this.tensors.quantised(planned.node.inputs[input] as string);
   }
 
   /** Scale and zero point of what a node gives. */
   #given({ node }: PlannedNode): [string, string] {
-    const { scale, zeroPoint } = this.#parts.scaleOf(node.outputs[0] as string);
+    const { scale, zeroPoint } = this.parts.scaleOf(node.outputs[0] as string);
     return [scale, zeroPoint];
   }
 
@@ -175,16 +131,16 @@ class QOperatorWriter {
     domain: string,
   ): void {
     const { node, int8Output } = planned;
-    const result = resultName(this.#plan, node.outputs[0] as string);
-    const output = int8Output ? this.#tensors.quantisedName(result) : result;
+    const result = resultName(this.plan, node.outputs[0] as string);
+    const output = int8Output ? this.tensors.quantisedName(result) : result;
     const given: Attributes = Object.fromEntries(attributes.map(({ name, value }) => [name, value]));
-    this.#emitter.node(opType, inputs, output, given, { domain, name: node.name });
+    this.emitter.node(opType, inputs, output, given, { domain, name: node.name });
     if (int8Output) this.#made(result, output);
   }
 
   #made(tensor: string, values: string): void {
-    this.#tensors.made(tensor, values);
-    if (this.#tensors.isFinal(tensor)) this.#tensors.dequantised(tensor);
+    this.tensors.made(tensor, values);
+    if (this.tensors.isFinal(tensor)) this.tensors.dequantised(tensor);
   }
 }
 
