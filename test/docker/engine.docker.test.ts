@@ -26,7 +26,9 @@ test('an engine that restarts in the middle of a study: all is back, the study g
   const recorded = await testbed.eventually('the orchestrator', async () => (await study.now()).samples?.recorded);
   assert.ok(recorded >= before, `${recorded} of the ${before} samples that were recorded are there`);
   await study.recordedMore(recorded, 20);
-  t.diagnostic(`20 samples more ${((performance.now() - startMs) / 1000).toFixed(1)} s after the engine was told to end`);
+  t.diagnostic(
+    `20 samples more ${((performance.now() - startMs) / 1000).toFixed(1)} s after the engine was told to end`,
+  );
   const { samples } = await study.done();
   const { rows, summary } = await study.results(join(folder, 'results'));
   assert.deepEqual(missingOrDouble(rows, samples?.planned ?? 0), []);
