@@ -16,7 +16,7 @@ test('an engine that restarts in the middle of a study: all is back, the study g
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-docker-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const path = await writeQuickstart(folder, {
-    ...{ placements: ['mobile', 'edge', 'mobile-edge-cloud'], sessions: ['warm'] },
+    ...{ placements: ['mobile', 'mobile-cloud', 'mobile-edge-cloud'], sessions: ['warm'] },
     ...{ items: 30, rounds: 4, deadlineMs: 20_000 },
   });
   const study = await DetachedStudy.start(testbed, path);
