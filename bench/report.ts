@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Table from 'cli-table3';
+import { median as middle } from '../base/median.js';
 import { packageRoot } from '../base/paths.js';
 
 /** One line of a benchmark's table; units belong in the keys. */
@@ -26,10 +27,7 @@ export function atLeast(value: number, bound: number): Figure {
 /** The middle value; the mean of the two in the middle when their number is even. */
 export function median(values: readonly number[]): number {
   if (values.length === 0) throw new RangeError('no values');
-  const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length >> 1;
-  const upper = sorted[half] as number;
-  return sorted.length % 2 ? upper : ((sorted[half - 1] as number) + upper) / 2;
+  return middle(values);
 }
 
 /**

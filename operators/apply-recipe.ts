@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import { TierbedError } from '../base/errors.js';
 import { type Progress, silent } from '../base/progress.js';
 import { runtimeVersion } from '../onnx/runtime/version.js';
-import type { NamedTensor } from '../onnx/tensor.js';
 import { metricOf } from '../workloads/metrics/index.js';
 import { worsening } from '../workloads/metrics/worsening.js';
-import { preparedItems } from '../workloads/prepared.js';
+import { firstInputs } from '../workloads/prepared.js';
 import type { Workload } from '../workloads/types.js';
 import { checkRecipe } from './check-recipe.js';
 import { evaluate, type Score } from './evaluate.js';
@@ -57,7 +56,7 @@ export async function applyRecipe(
   const output = await prepareOutput(options.out, options.force === true);
   try {
     const input = await describeModel(workload.modelPath);
-    const item = await firstItem(workload, signal);
+    const item = await firstInputs(workload, 'evaluation', signal);
     const [figures] = await figuresOf([input], item);
     if (!figures) throw new TierbedError('internal', 'a model has no figures');
     const variants = await buildVariants(workload, recipe.name, recipe.steps, { ...running, ...(cache && { cache }) });
@@ -119,12 +118,6 @@ async function score(
     });
   }
   return { ...found, tookMs: performance.now() - startMs };
-}
-
-/** The inputs of the first item that can be read. */
-async function firstItem(workload: Workload, signal?: AbortSignal): Promise<readonly NamedTensor[] | undefined> {
-  for await (const { inputs } of preparedItems(workload, 'evaluation', () => {}, signal)) return inputs;
-  return undefined;
 }
 
 /** Each variant with its folder: none of its own for one alone, else one with its name. */

@@ -3,6 +3,7 @@ import { GraphBuilder } from '../onnx/build.js';
 import { cutModel } from '../onnx/cut.js';
 import { itemBytes, itemValues, stageFigures } from '../onnx/inspect.js';
 import type { Model } from '../onnx/model.js';
+import { firstInputs } from '../workloads/prepared.js';
 import { classificationOf } from './early-exit/classes.js';
 import { addExit, type ExitHead, type FittedExits, fitExits } from './early-exit/fit.js';
 import { type EarlyExitOptions, earlyExitSchema, isByWorkload, placesFor } from './early-exit/options.js';
@@ -10,7 +11,7 @@ import { type Exit, exitAt } from './early-exit/place.js';
 import { reattached } from './early-exit/reattach.js';
 import { chooseThresholds } from './early-exit/thresholds.js';
 import type { Operator, OperatorContext } from './operator.js';
-import { firstItem, itemDims } from './partition/item.js';
+import { itemDims } from './partition/item.js';
 import { withOwnDequantize } from './partition/own-dequantize.js';
 import { writeStage } from './stage-files.js';
 import type { Made, StageModel, Variant } from './variant.js';
@@ -57,7 +58,7 @@ export const earlyExit: Operator = {
     classificationOf(context.workload);
     const whole = await wholeModel(variant, 'early-exit', NO_PARTITION);
     const model = withOwnDequantize(withRecipe(whole, 'early-exit'));
-    const item = await firstItem(context.workload, context.signal);
+    const item = await firstInputs(context.workload, 'evaluation', context.signal);
     const dims = itemDims(model, item);
     const values = await itemValues(model, dims);
     if (chosen.head === 'reattach') {

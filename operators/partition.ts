@@ -2,12 +2,13 @@ import { TierbedError } from '../base/errors.js';
 import { cutModel } from '../onnx/cut.js';
 import { itemBytes, stageFigures } from '../onnx/inspect.js';
 import type { Model } from '../onnx/model.js';
+import { firstInputs } from '../workloads/prepared.js';
 import type { Operator } from './operator.js';
 import { balanced } from './partition/balanced.js';
 import type { Choice, Chosen } from './partition/chosen.js';
 import { withEncodings } from './partition/encoded.js';
 import { int8Twin, type Moved } from './partition/int8-twin.js';
-import { firstItem, itemDims } from './partition/item.js';
+import { itemDims } from './partition/item.js';
 import { narrowest } from './partition/narrowest.js';
 import {
   type CutPlan,
@@ -68,7 +69,7 @@ export const partition: Operator = {
     if (plan.mode === 'at' && !isCutList(plan.cuts) && !plan.cuts[context.workload.name]) return [];
     const whole = await wholeModel(variant, 'partition', ONE_PARTITION);
     const model = int8Cuts ? withOwnDequantize(whole) : whole;
-    const item = await firstItem(context.workload, context.signal);
+    const item = await firstInputs(context.workload, 'evaluation', context.signal);
     const dims = itemDims(model, item);
     const chosen = await choose(plan, { model, item, dims, context });
     const cuts = chosen.cuts.map((tensors) => (int8Cuts ? int8Twin(model, tensors) : { tensors, moved: [] }));

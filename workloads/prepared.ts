@@ -51,6 +51,16 @@ export async function* preparedItems(
   }
 }
 
+/** The inputs of a part's first item that can be read and prepared; undefined without one. @throws as `preparedItems` */
+export async function firstInputs(
+  workload: Workload,
+  part: WorkloadPart,
+  signal?: AbortSignal,
+): Promise<readonly NamedTensor[] | undefined> {
+  for await (const { inputs } of preparedItems(workload, part, () => {}, signal)) return inputs;
+  return undefined;
+}
+
 /** What `partHash` found: a part is read once for all steps and variants of a process. */
 const partHashes = new WeakMap<Workload, Map<WorkloadPart, Promise<string>>>();
 

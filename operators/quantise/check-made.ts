@@ -1,6 +1,4 @@
-import type { NamedTensor } from '../../onnx/tensor.js';
-import { preparedItems } from '../../workloads/prepared.js';
-import type { Workload } from '../../workloads/types.js';
+import { firstInputs } from '../../workloads/prepared.js';
 import type { OperatorContext } from '../operator.js';
 import type { StageModel } from '../variant.js';
 import { drawnItems } from './drawn-items.js';
@@ -43,7 +41,7 @@ export async function checkMade(
   const some = drawnItems(workload.calibration, ITEMS);
   const sample = await Sample.of(float, { ...workload, tuning: some }, threads, signal);
   const outputError = await sample.errorOf(made);
-  const inputs = await firstInputs({ ...workload, calibration: some }, signal);
+  const inputs = await firstInputs({ ...workload, calibration: some }, 'calibration', signal);
   const path = made.files[0]?.path as string;
   const measured = await int8Share(path, inputs, { threads, runs: RUNS, warmUp: 1, signal });
   const { share, int8Ms, conversionMs, floatMs, byKernel } = measured;
@@ -62,9 +60,4 @@ export async function checkMade(
     },
     warnings,
   };
-}
-
-async function firstInputs(workload: Workload, signal: AbortSignal): Promise<readonly NamedTensor[] | undefined> {
-  for await (const { inputs } of preparedItems(workload, 'calibration', () => {}, signal)) return inputs;
-  return undefined;
 }

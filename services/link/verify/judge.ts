@@ -1,4 +1,5 @@
 import { binomialRange } from '../../../analysis/stats/binomial-range.js';
+import { median } from '../../../base/median.js';
 import type { Arrival, Exchange } from '../probe/link-probe.js';
 import type { Direction } from '../types.js';
 import { PACKET_BYTES, passedMs, SEGMENT_BYTES, transferMs } from '../wire.js';
@@ -258,14 +259,6 @@ function centre(times: readonly number[], jitterMs: number): number {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, v) => sum + v, 0) / values.length;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2
-    ? (sorted[middle] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
 function deviation(values: readonly number[]): number {
