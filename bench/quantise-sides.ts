@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { packageRoot } from '../base/paths.js';
+import { openModel } from '../onnx/runtime/session.js';
 import type { Setting } from './quantise-models.js';
 import { median } from './report.js';
 
@@ -49,7 +50,7 @@ const run = promisify(execFile);
 /**
  * Has the sides do the same job a few times, in turn, each in a process of its own: medians of times and peaks.
  *
- * @returns of each side what it made, or what its process said when it failed; undefined of one that was not asked
+ * @returns of each side what it made, or why it made nothing that runs; undefined of one that was not asked
  */
 export async function quantiseAll(
   job: Omit<Job, 'outDir'>,
@@ -88,6 +89,11 @@ export async function quantiseAll(
     const all = results[side];
     const path = all.at(-1)?.result.path;
     if (failed[side] || path === undefined) return failed[side] ?? new Error('no result');
+    try {
+      await (await openModel(path)).close();
+    } catch (error) {
+      return error as Error;
+    }
     return {
       path,
       bytes: (await stat(path)).size,
