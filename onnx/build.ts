@@ -196,6 +196,18 @@ export class GraphBuilder {
     return names;
   }
 
+  /**
+   * Adds a node of another graph as it is: its inputs must be there under the same names.
+   *
+   * @throws TierbedError `internal` as `node`
+   */
+  copy(node: Node): void {
+    for (const input of node.inputs) this.#require(input, node.name || node.opType);
+    for (const output of node.outputs) if (output !== '') this.#claim(output);
+    if (node.name !== '') this.#nodeNames.add(node.name);
+    this.#nodes.push(node);
+  }
+
   /** Makes the operators of another domain usable. */
   useDomain(domain: string, domainVersion: number): void {
     if (this.#opsetImport.some((opset) => opset.domain === domain)) return;

@@ -1,0 +1,47 @@
+import { TierbedError } from '../../base/errors.js';
+import { floatAttr } from '../attribute.js';
+import { float, type GraphBuilder } from '../build.js';
+import type { Node } from '../model.js';
+
+/** Running statistics that a step of training moves towards the batch's. */
+export interface RunningStatistics {
+  /** Initializers of the model. */
+  readonly mean: string;
+  readonly variance: string;
+  /** Outputs of the training graph: of the batch, the variance without Bessel's correction. */
+  readonly batchMean: string;
+  readonly batchVariance: string;
+  /** running = momentum * running + (1 - momentum) * batch */
+  readonly momentum: number;
+  /** Elements that a channel's statistics are of. */
+  readonly count: number;
+}
+
+/**
+ * Adds a BatchNormalization in its training form (Ioffe and Szegedy, ICML 2015, arXiv:1502.03167): normalised with the
+ * statistics of the batch, over all axes but the second. The operator's own training mode is not used: ONNX Runtime lets
+ * its outputs share memory with its inputs (onnxruntime issue 29790).
+ *
+ * @param shape of the node's input
+ */
+export function emitBatchNormalization(builder: GraphBuilder, node: Node, shape: readonly number[]): RunningStatistics {
+  const [x, scale, bias, mean, variance] = node.inputs as readonly [string, string, string, string, string];
+  const axes = shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+  const count = axes.reduce((product, axis) => product * (shape[axis] as number), 1);
+  const name = node.outputs[0] as string;
+  if (count < 2) {
+    throw new TierbedError('invalid', `node ${node.name || name}: a batch of one element has no variance`, {
+      fix: 'Make the batch larger, or freeze the normalisation.',
+    });
+  }
+  const over = builder.int64(axes);
+  const centre = builder.node('ReduceMean', [x, over], { keepdims: 1 });
+  const centred = builder.node('Sub', [x, centre]);
+  const squares = builder.node('ReduceSumSquare', [centred, over], { keepdims: 0 });
+  const batchVariance = builder.node('Mul', [squares, builder.float32(1 / count)], {}, `${name}.batch_variance`);
+  const channels = builder.int64([shape[1] as number]);
+  const batchMean = builder.node('Reshape', [centre, channels], {}, `${name}.batch_mean`);
+  const epsilon = float(floatAttr(node, 'epsilon') ?? 1e-5);
+  builder.nodeWithOutputs('BatchNormalization', [x, scale, bias, batchMean, batchVariance], [name], { epsilon });
+  return { mean, variance, batchMean, batchVariance, momentum: floatAttr(node, 'momentum') ?? 0.9, count };
+}

@@ -1,0 +1,7 @@
+import type { GradRule } from './rule.js';
+
+/** Y = max(X, 0): dX = dY where Y > 0; 0 at 0, as PyTorch has it. */
+export const relu: GradRule = {
+  opTypes: ['Relu'],
+  gradient: (at) => [at.emit('Mul', [at.dY, at.emit('Sign', [at.output()])])],
+};

@@ -1,0 +1,138 @@
+import { TierbedError } from '../../base/errors.js';
+import { GraphBuilder, type Value } from '../build.js';
+import type { TensorType } from '../infer.js';
+import { DATA_TYPE, type Model, type Node } from '../model.js';
+import { isOnnxDomain, onnxVersion } from '../passes/walk.js';
+import { upgradeOpset } from '../upgrade/index.js';
+import { emitBatchNormalization, type RunningStatistics } from './batch-statistics.js';
+import { differentiate, type Gradient } from './differentiate.js';
+import { bindBatch, staticShapes } from './static-shapes.js';
+
+/** The version of ai.onnx that training graphs have at least: they are run here and shipped nowhere. */
+const OPSET = 18;
+
+/** What a loss is built with: the model's tensors, and inputs of its own. */
+export interface LossContext {
+  readonly builder: GraphBuilder;
+  /** Items in a batch. */
+  readonly batch: number;
+  /** The shape of a tensor of the model. */
+  shapeOf(tensor: Value): readonly number[];
+}
+
+/** Appends a loss to a model. @returns a float32 tensor of one element */
+export type Loss = (at: LossContext) => Value;
+
+export interface TrainingGraphOptions {
+  readonly batch: number;
+  /** Numbers for symbols of the inputs' shapes other than the batch. */
+  readonly dims?: Readonly<Record<string, number>>;
+  /** Weights that the loss is differentiated by: float32 initializers. */
+  readonly weights: readonly string[];
+  /** Initializers that are given anew in each run too, but have no gradient: ranges that are averaged, masks. */
+  readonly buffers?: readonly string[];
+  /** Whether BatchNormalization takes its batch's statistics, or stays as it is in inference. */
+  readonly batchNorm: 'batch' | 'frozen';
+  readonly loss: Loss;
+  /** Tensors of the model that a run gives besides, such as its outputs. */
+  readonly outputs?: readonly string[];
+}
+
+/** A model whose run gives the loss and its gradients. */
+export interface TrainingGraph {
+  /**
+   * Inputs: the model's, the loss's own, and the weights, which are given anew in each run. Outputs: the loss, the
+   * gradients, the batch's statistics, and what was asked for besides.
+   */
+  readonly model: Model;
+  readonly loss: Value;
+  /** By weight; a weight that the loss does not depend on has none. */
+  readonly gradients: ReadonlyMap<string, Gradient>;
+  readonly statistics: readonly RunningStatistics[];
+}
+
+/**
+ * Makes the graph of one training step out of a model: forward pass, loss and backward pass, in operators that stock ONNX
+ * Runtime has for inference. The graph is for one size of batch.
+ *
+ * @throws TierbedError `invalid` for a model with an operator that has no gradient rule, for weights that are not there,
+ *   and when none is left to train
+ */
+export async function trainingGraph(given: Model, options: TrainingGraphOptions): Promise<TrainingGraph> {
+  const { batch, dims, weights, buffers = [], batchNorm, loss: append, outputs = [] } = options;
+  if (weights.length === 0) {
+    throw new TierbedError('invalid', 'no weight is left to train', { fix: 'Freeze less.' });
+  }
+  const current = onnxVersion(given) >= OPSET ? given : (await upgradeOpset(given, OPSET)).model;
+  const bound = bindBatch(current, batch, dims);
+  const opened = weightsAsInputs(bound, [...weights, ...buffers]);
+  const shapes = await staticShapes(opened);
+  const { builder, statistics } =
+    batchNorm === 'batch' ? inTrainingForm(opened, shapes) : { builder: forward(opened), statistics: [] };
+  const loss = append({ builder, batch, shapeOf: (tensor) => knownShape(shapes, tensor) });
+  builder.output(loss, 'float32');
+  const withLoss = builder.build();
+  const gradients = differentiate(builder, loss, weights, { shapes: await staticShapes(withLoss), rows: true });
+  const listed = new Set<string>([loss]);
+  const give = (tensor: Value): void => {
+    if (!listed.has(tensor)) builder.output(tensor, 'float32');
+    listed.add(tensor);
+  };
+  for (const gradient of gradients.values()) {
+    if (gradient.kind === 'dense') give(gradient.tensor);
+    else for (const { rows } of gradient.parts) give(rows);
+  }
+  for (const { batchMean, batchVariance } of statistics) for (const name of [batchMean, batchVariance]) give(name);
+  for (const name of outputs) give(name);
+  return { model: builder.build(), loss, gradients, statistics };
+}
+
+function knownShape(shapes: ReadonlyMap<string, TensorType>, tensor: Value): readonly number[] {
+  const shape = shapes.get(tensor)?.shape;
+  if (shape?.every((dim) => typeof dim === 'number')) return shape as readonly number[];
+  throw new TierbedError('invalid', `the shape of ${tensor} is not known before the model runs`);
+}
+
+/** A model whose weights are inputs. */
+function weightsAsInputs(model: Model, weights: readonly string[]): Model {
+  const { graph } = model;
+  const found = new Map(graph.initializers.map((each) => [each.name, each]));
+  const listed = new Set(weights);
+  const inputs = weights.map((name) => {
+    const weight = found.get(name);
+    if (!weight || weight.dataType !== DATA_TYPE.float32) {
+      throw new TierbedError('invalid', `${name} is no float32 weight of the model`);
+    }
+    const type = { kind: 'tensor', elemType: DATA_TYPE.float32, shape: weight.dims } as const;
+    return { name, type, docString: '', metadataProps: [] };
+  });
+  // Files of IR version 3 list their weights as inputs too.
+  const own = graph.inputs.filter(({ name }) => !found.has(name));
+  const initializers = graph.initializers.filter(({ name }) => !listed.has(name));
+  return { ...model, graph: { ...graph, inputs: [...own, ...inputs], initializers } };
+}
+
+/** The forward pass alone: what a run gives is said anew. */
+function forward(model: Model): GraphBuilder {
+  return GraphBuilder.from({ ...model, graph: { ...model.graph, outputs: [] } });
+}
+
+/** The forward pass with BatchNormalization in its training form. */
+function inTrainingForm(
+  model: Model,
+  shapes: ReadonlyMap<string, TensorType>,
+): { readonly builder: GraphBuilder; readonly statistics: readonly RunningStatistics[] } {
+  const { nodes } = model.graph;
+  const builder = GraphBuilder.from({ ...model, graph: { ...model.graph, nodes: [], outputs: [] } });
+  const statistics: RunningStatistics[] = [];
+  for (const node of nodes) {
+    if (isBatchNormalization(node)) {
+      statistics.push(emitBatchNormalization(builder, node, knownShape(shapes, node.inputs[0] as string)));
+    } else builder.copy(node);
+  }
+  return { builder, statistics };
+}
+
+function isBatchNormalization({ domain, opType }: Node): boolean {
+  return isOnnxDomain(domain) && opType === 'BatchNormalization';
+}
