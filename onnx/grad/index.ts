@@ -1,12 +1,14 @@
 import type { Node } from '../model.js';
 import { isOnnxDomain } from '../passes/walk.js';
 import { add } from './add.js';
+import { conv } from './conv.js';
+import { convTranspose } from './conv-transpose.js';
 import { matMul } from './mat-mul.js';
 import { relu } from './relu.js';
 import type { GradRule } from './rule.js';
 
 /** The gradient rules there are: a new one is a file here and an entry below. */
-export const RULES: readonly GradRule[] = [add, matMul, relu];
+export const RULES: readonly GradRule[] = [add, conv, convTranspose, matMul, relu];
 
 const BY_TYPE: ReadonlyMap<string, GradRule> = new Map(
   RULES.flatMap((rule) => rule.opTypes.map((type) => [`${rule.domain ?? ''}:${type}`, rule] as const)),
