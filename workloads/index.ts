@@ -127,11 +127,13 @@ async function withLabels(
   const source = await metricKind(metric).labels?.(metricOptions, { postprocess, resolvePath });
   if (!source) return workload;
   try {
-    const labelled = (items: Workload['items'], part: string) =>
-      labelsFrom(items, source, {
-        ...{ preprocess, progress, signal },
-        doing: `labelling the ${part} part of ${workload.name} for ${metric}`,
-      });
+    const labelled = async (items: Workload['items'], part: WorkloadPart) =>
+      items.length === 0
+        ? []
+        : labelsFrom(items, source, {
+            ...{ preprocess, progress, signal },
+            doing: `labelling the ${part} part of ${workload.name} for ${metric}`,
+          });
     return {
       ...workload,
       items: await labelled(workload.items, 'evaluation'),
