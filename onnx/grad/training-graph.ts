@@ -78,7 +78,8 @@ export async function trainingGraph(given: Model, options: TrainingGraphOptions)
   const gradients = differentiate(builder, loss, weights, { shapes: types, rows: true });
   const listed = new Set<string>([loss]);
   const give = (tensor: Value): void => {
-    if (!listed.has(tensor)) builder.output(tensor, dtypeOf(types.get(tensor)?.dtype ?? DATA_TYPE.float32) ?? 'float32');
+    if (!listed.has(tensor))
+      builder.output(tensor, dtypeOf(types.get(tensor)?.dtype ?? DATA_TYPE.float32) ?? 'float32');
     listed.add(tensor);
   };
   const inputs = new Set(withLoss.graph.inputs.map(({ name }) => name));

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { InferenceSession } from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { undoOnExit } from '../../base/clean-up.js';
 import type { Model } from '../model.js';
 import type { NamedTensor } from '../tensor.js';
@@ -87,7 +87,7 @@ async function openFile(path: string, options: OpenOptions): Promise<ModelSessio
   const { threads = 0, spinning = true, graphOptimization = true, planMemory = true, fuseQuantised = true } = options;
   const { optimizedPath, profilePrefix } = options;
   // Loaded when it is needed: whoever only looks at a model does not wait for the runtime.
-  const { InferenceSession } = await import('onnxruntime-node');
+  const { InferenceSession, Tensor } = await import('onnxruntime-node');
   let session: InferenceSession;
   try {
     session = await InferenceSession.create(path, {
@@ -111,14 +111,14 @@ async function openFile(path: string, options: OpenOptions): Promise<ModelSessio
     throw runtimeError('the model could not be opened', error);
   }
   try {
-    return wrapped(session);
+    return wrapped(session, Tensor);
   } catch (error) {
     await session.release();
     throw error;
   }
 }
 
-function wrapped(session: InferenceSession): ModelSession {
+function wrapped(session: InferenceSession, OwnTensor: typeof Tensor): ModelSession {
   const inputs = tensorInfos(session.inputMetadata as readonly OrtMetadata[]);
   const outputs = tensorInfos(session.outputMetadata as readonly OrtMetadata[]);
   const names = outputs.map(({ name }) => name);
@@ -136,7 +136,12 @@ function wrapped(session: InferenceSession): ModelSession {
     },
     bind(fixed, tied, others = []) {
       const feeds = ortTensors(fixed, inputs);
-      const fetches = { ...ortTensors(tied, outputs, 'output'), ...Object.fromEntries(others.map((name) => [name, null])) };
+      const fetches: Record<string, Tensor | null> = {};
+      for (const [name, { type, data, dims }] of Object.entries(ortTensors(tied, outputs, 'output'))) {
+        // The runtime writes to tensors of its own class alone, and onnxruntime-common is in the process twice.
+        fetches[name] = new OwnTensor(type as 'float32', data as Float32Array, dims);
+      }
+      for (const name of others) fetches[name] = null;
       return async (tensors) => {
         Object.assign(feeds, ortTensors(tensors, inputs));
         requireAll(feeds, inputs);

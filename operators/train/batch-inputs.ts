@@ -30,9 +30,13 @@ export class BatchInputs {
       const dtype = type.kind === 'tensor' ? dtypeOf(type.elemType) : undefined;
       const shape = (type.kind === 'tensor' ? type.shape : undefined) as readonly number[] | undefined;
       if (dtype === undefined || dtype === 'string' || shape === undefined || shape[0] !== batch) {
-        throw new TierbedError('invalid', `input ${name} [${shape?.join(', ') ?? '?'}] has no axis for ${batch} items`, {
-          fix: 'Export the model with a variable batch as the first axis of every input.',
-        });
+        throw new TierbedError(
+          'invalid',
+          `input ${name} [${shape?.join(', ') ?? '?'}] has no axis for ${batch} items`,
+          {
+            fix: 'Export the model with a variable batch as the first axis of every input.',
+          },
+        );
       }
       const each = elementCount(shape.slice(1));
       const bytes = new Uint8Array(batch * each * ELEMENT_BYTES[dtype]);
@@ -53,9 +57,13 @@ export class BatchInputs {
       const wanted = this.tensors[i]?.tensor.dtype;
       if (!found || found.dtype !== wanted || !sameItem(found.shape, shape)) {
         const got = found ? `${found.dtype} [${found.shape.join(', ')}]` : 'none';
-        throw new TierbedError('invalid', `the item ${id}: input ${input} must be ${wanted} [1, ${shape.join(', ')}], got ${got}`, {
-          fix: 'Make all items one size: training runs them in batches.',
-        });
+        throw new TierbedError(
+          'invalid',
+          `the item ${id}: input ${input} must be ${wanted} [1, ${shape.join(', ')}], got ${got}`,
+          {
+            fix: 'Make all items one size: training runs them in batches.',
+          },
+        );
       }
       new Uint8Array(values.buffer, values.byteOffset, values.byteLength).set(found.data as Uint8Array);
     }

@@ -59,7 +59,11 @@ export function meanSquaredError(workload: Workload, options: { readonly output?
 function numbersOf({ id, label }: WorkloadItem): Float64Array {
   const numbers = parseNumbers(label);
   if (numbers) return numbers;
-  throw new TierbedError('invalid', `the training item ${id} has the label '${label.slice(0, 80)}', which is no numbers`, {
-    fix: 'Write each label as numbers with spaces between.',
-  });
+  throw new TierbedError(
+    'invalid',
+    `the training item ${id} has the label '${label.slice(0, 80)}', which is no numbers`,
+    {
+      fix: 'Write each label as numbers with spaces between.',
+    },
+  );
 }

@@ -4,7 +4,9 @@ const share = { type: 'number', minimum: 0, exclusiveMaximum: 1 };
 
 /** An object whose `kind` is one of the names, each with its own properties beside it and those that all have. */
 function byKind(
-  kinds: Readonly<Record<string, { readonly properties?: Readonly<Record<string, object>>; readonly required?: readonly string[] }>>,
+  kinds: Readonly<
+    Record<string, { readonly properties?: Readonly<Record<string, object>>; readonly required?: readonly string[] }>
+  >,
   shared: Readonly<Record<string, object>> = {},
 ): object {
   return {

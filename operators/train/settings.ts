@@ -35,7 +35,8 @@ export function resolveSettings(given: TrainSettings): Settings {
     ['batch', batch, 1],
     ['patience', patience ?? 1, 1],
   ] as const) {
-    if (!Number.isInteger(value) || value < least) throw wrong(`${name} is ${value}`, `Give a whole number from ${least}.`);
+    if (!Number.isInteger(value) || value < least)
+      throw wrong(`${name} is ${value}`, `Give a whole number from ${least}.`);
   }
   if (clipNorm !== undefined && !(clipNorm > 0)) throw wrong(`clipNorm is ${clipNorm}`, 'Give a number above 0.');
   return {

@@ -38,7 +38,8 @@ export class TrainingStep {
     const shapes = new Map(graph.model.graph.inputs.map(({ name, type }) => [name, type]));
     const sized = (name: string): readonly number[] => {
       const type = shapes.get(name);
-      if (type?.kind !== 'tensor' || !type.shape) throw new TierbedError('internal', `${name} is no weight of the graph`);
+      if (type?.kind !== 'tensor' || !type.shape)
+        throw new TierbedError('internal', `${name} is no weight of the graph`);
       return type.shape as readonly number[];
     };
     const bound = new Map<string, DenseTensor>();
@@ -98,7 +99,8 @@ export class TrainingStep {
     const others = new Map((await this.#run(inputs)).map(({ name, tensor }) => [name, tensor as DenseTensor]));
     for (const { from, to } of this.#copies) to.set(float32Values(this.#bound.get(from) as DenseTensor));
     const given = new Map(inputs.map(({ name, tensor }) => [name, tensor as DenseTensor]));
-    const find = (name: string): DenseTensor => (this.#bound.get(name) ?? others.get(name) ?? given.get(name)) as DenseTensor;
+    const find = (name: string): DenseTensor =>
+      (this.#bound.get(name) ?? others.get(name) ?? given.get(name)) as DenseTensor;
     for (const [weight, gradient] of this.#options.graph.gradients) {
       if (gradient.kind !== 'rows') continue;
       const table = this.gradients.get(weight) as Float32Array;

@@ -77,6 +77,8 @@ export interface TrainRequest {
   readonly threads: number;
   /** Where checkpoints and the curve are kept; a run that was cut off goes on from there. */
   readonly folder: string;
+  /** Least time between checkpoints; 20 unless said otherwise. 0: behind every step. */
+  readonly checkpointSeconds?: number;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }

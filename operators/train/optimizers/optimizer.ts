@@ -14,10 +14,5 @@ export interface Optimizer {
   /** Arrays of a weight's size that it keeps for each weight, zero at first. */
   readonly slots: number;
   /** Changes a weight, and what is kept for it, in place. All arrays have one length. */
-  update(
-    weight: Float32Array,
-    gradient: Float32Array,
-    slots: readonly Float32Array[],
-    options: UpdateOptions,
-  ): void;
+  update(weight: Float32Array, gradient: Float32Array, slots: readonly Float32Array[], options: UpdateOptions): void;
 }
