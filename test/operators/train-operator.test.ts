@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { problemOf } from '../../base/checked-yaml.js';
 import { readModel } from '../../onnx/read.js';
 import { writeModel } from '../../onnx/write.js';
+import { applyRecipe } from '../../operators/apply-recipe.js';
 import { checkRecipe } from '../../operators/check-recipe.js';
 import { evaluate } from '../../operators/evaluate.js';
 import { buildVariants } from '../../operators/recipe.js';
@@ -48,6 +49,22 @@ test('train makes the model of a workload better, and tells how', async () => {
   const model = await readModel(variant.stages[0]?.files[0]?.path as string);
   assert.equal(model.metadataProps.find(({ key }) => key === 'tierbed.recipe')?.value, 'train');
   assert.deepEqual(await readdir(join(cache, 'training')), []);
+});
+
+test('its curve stands beside the model, and is replaced with it', async () => {
+  const workload = await filed();
+  const recipe = {
+    name: 'twice',
+    steps: [OPTIONS, { ...OPTIONS, epochs: 2 }].map((options) => ({ operator: 'train', options })),
+  };
+  const out = join(await newFolder(), 'out');
+  const options = { out, cache: await newFolder(), threads: 1, evaluate: false };
+  await applyRecipe(workload, recipe, options);
+  const files = ['curve-2.csv', 'curve-2.svg', 'curve.csv', 'curve.svg', 'manifest.json', 'model.onnx'];
+  assert.deepEqual((await readdir(out)).sort(), files);
+  assert.equal((await readFile(join(out, 'curve-2.csv'), 'utf8')).trim().split('\n').length, 3);
+  await applyRecipe(workload, { ...recipe, steps: recipe.steps.slice(0, 1) }, { ...options, force: true });
+  assert.deepEqual((await readdir(out)).sort(), files.slice(2));
 });
 
 test('what is frozen stays as it is', async () => {
