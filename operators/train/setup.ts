@@ -10,6 +10,7 @@ import { chosenWeights } from './chosen-weights.js';
 import { decayingWeights } from './decay.js';
 import { stepsPerEpoch } from './epoch-order.js';
 import { CacheBudget, ItemStore } from './items.js';
+import { availableBytes } from './memory.js';
 import { type Optimizer, optimizer } from './optimizers/index.js';
 import { runKey } from './run-key.js';
 import { resolveSettings, type Settings } from './settings.js';
@@ -38,7 +39,7 @@ export interface Setup {
   readonly outputs: readonly string[];
 }
 
-/** Prepared items take at most so much memory. */
+/** Prepared items take at most so much memory, and at most a quarter of what is left. */
 const CACHE_BYTES = 1 << 30;
 
 /**
@@ -67,7 +68,7 @@ export async function setUp(request: TrainRequest): Promise<Setup> {
       fix: 'Freeze less, or name another output.',
     });
   }
-  const budget = new CacheBudget(CACHE_BYTES);
+  const budget = new CacheBudget(Math.min(CACHE_BYTES, availableBytes() / 4));
   const tuning = await ItemStore.open(workload, 'tuning', budget, { progress, signal });
   const training = await ItemStore.open(workload, 'training', budget, { progress, signal });
   refuseTooFew(training.length, settings, workload.name, training.unreadable[0]?.reason);
