@@ -38,6 +38,7 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
   const found = await readCheckpoint(path, setup.key);
   const start = found ? restore(found, kept) : START;
   let savedMs = performance.now();
+  let written = start.curve.length;
   const save = async (position: Position): Promise<void> => {
     await writeCheckpoint(path, { key: setup.key, state: position, arrays: kept });
     savedMs = performance.now();
@@ -50,11 +51,11 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
     try {
       end = await trainFrom(start, {
         ...{ request, setup, step, tuning, best },
-        cancelled: save,
-        async afterStep(position, epochEnd) {
-          const due = performance.now() - savedMs >= 1000 * checkpointSeconds;
-          if (epochEnd) await writeCurve(folder, position.curve);
-          if (position.done || due) await save(position);
+        cut: save,
+        async reached(position) {
+          if (position.curve.length > written) await writeCurve(folder, position.curve);
+          written = position.curve.length;
+          if (position.done || performance.now() - savedMs >= 1000 * checkpointSeconds) await save(position);
         },
       });
     } finally {
