@@ -66,7 +66,7 @@ export function differentiate(
     const rule = ruleOf(node);
     const at = new GradNode({
       ...{ node, builder, outputGradients, shapes, constants },
-      wanted: node.inputs.map((name) => relevant.tensors.has(name) && isFloat(shapes, name)),
+      wanted: node.inputs.map((name, i) => relevant.tensors.has(name) && (isFloat(shapes, name) || standsForFloats(node, i))),
       takesRows: node.inputs.map((name) => tables.has(name)),
     });
     const gradients = rule.gradient(at);
@@ -134,6 +134,11 @@ function dimsOf(shapes: ReadonlyMap<string, TensorType>, tensor: Value): number[
 function isFloat(shapes: ReadonlyMap<string, TensorType>, tensor: Value): boolean {
   const dtype = shapes.get(tensor)?.dtype;
   return dtype === undefined || dtype === DATA_TYPE.float32;
+}
+
+/** Steps of a quantisation carry the gradient of the numbers that they stand for. */
+function standsForFloats({ opType }: Node, input: number): boolean {
+  return opType === 'DequantizeLinear' && input === 0;
 }
 
 function constantsOf(index: GraphIndex): (tensor: string) => DenseTensor | undefined {

@@ -103,6 +103,11 @@ export class GradNode {
     return this.#options.shapes.get(tensor)?.dtype;
   }
 
+  /** The elements of an input, where they are known before the graph runs. */
+  known(i: number): DenseTensor | undefined {
+    return this.#options.constants(this.input(i));
+  }
+
   /** The elements of an input that is a constant. @throws TierbedError `invalid` when it is computed at run time */
   constant(i: number): DenseTensor {
     const found = this.#options.constants(this.input(i));
