@@ -5,8 +5,9 @@ import { clipped } from '../quantise/graph/clip.js';
 import { type View, weightValues } from '../quantise/graph/view.js';
 import type { StepView, TrainPlugin } from '../train/types.js';
 import { stepLimits } from './ranges.js';
+import { roundConstant, roundProduct, tableScale } from './rounding.js';
 import { buffersOf, type SimulatedRange, type Simulation } from './simulation.js';
-import { constantSteps, weightSteps } from './weight-steps.js';
+
 
 export interface FollowOptions {
   readonly activations: ActivationType;
@@ -17,13 +18,13 @@ export interface FollowOptions {
 
 /**
  * Keeps a simulation's scales up with what is trained: behind each step, ranges take the batch in, scales of weights
- * follow their largest magnitudes, and those of biases both. So every step begins with the scales that the quantised
- * model would have if it were written then.
+ * follow their largest magnitudes, and those of biases both. So every step begins with what the quantised model would be
+ * if it were written then.
  *
  * @param view of the float model, for weights that are not trained
  */
 export function follow(simulation: Simulation, view: View, options: FollowOptions): TrainPlugin {
-  const { ranges, weights, constants } = simulation;
+  const { ranges, weights, tables, constants } = simulation;
   const { activations, reduceRange, momentum } = options;
   const moving = ranges.flatMap((range) => (range.moving ? [{ ...range.moving, range, start: range.moving.range }] : []));
   const learned = ranges.flatMap((range) => (range.factor === undefined ? [] : [{ range, factor: range.factor }]));
@@ -33,7 +34,6 @@ export function follow(simulation: Simulation, view: View, options: FollowOption
   };
   const valuesOf = (step: StepView, name: string): Float32Array =>
     step.weights.get(name) ?? weightValues(view.weight(name) as never);
-  const shapeOf = (name: string): readonly number[] => view.weight(name)?.dims as readonly number[];
 
   const followBatch = (step: StepView): Map<string, number> => {
     const scales = new Map(ranges.map(({ source, start }) => [source, start.scale]));
@@ -67,21 +67,21 @@ export function follow(simulation: Simulation, view: View, options: FollowOption
     },
     afterUpdate(step) {
       const scales = followBatch(step);
-      for (const weight of weights) {
-        const { bias } = weight;
-        const added = bias && {
-          values: valuesOf(step, bias.name),
-          inputScale: scales.get(bias.input) as number,
+      for (const form of weights) {
+        const { bias } = form;
+        const values = {
+          ...{ weight: valuesOf(step, form.weight), shape: view.weight(form.weight)?.dims as readonly number[] },
+          ...(bias && { bias: { values: valuesOf(step, bias.name), inputScale: scales.get(bias.input) as number } }),
         };
-        const values = valuesOf(step, weight.weight);
-        const steps = weightSteps(weight, shapeOf(weight.weight), values, reduceRange, added);
-        step.weights.get(weight.scale)?.set(steps.scales);
-        if (bias && steps.biasScales) step.weights.get(bias.scale)?.set(steps.biasScales);
+        const into = {
+          weight: step.weights.get(form.rounding) as Float32Array,
+          ...(bias && { bias: step.weights.get(bias.rounding) as Float32Array }),
+        };
+        roundProduct(form, values, reduceRange, into);
       }
-      for (const { weight, scale, zeroPoint } of constants) {
-        const params = constantSteps(valuesOf(step, weight), activations);
-        set(step, scale, params.scale);
-        set(step, zeroPoint, params.zeroPoint);
+      for (const { weight, scale } of tables) set(step, scale, tableScale(valuesOf(step, weight), reduceRange));
+      for (const { weight, rounding } of constants) {
+        roundConstant(valuesOf(step, weight), activations, step.weights.get(rounding) as Float32Array);
       }
     },
   };

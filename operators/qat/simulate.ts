@@ -10,8 +10,15 @@ import { type Plan, type PlannedNode, rangeOf, rangeSource, resultName } from '.
 import { productOf } from '../quantise/graph/products.js';
 import { weightValues } from '../quantise/graph/view.js';
 import type { Range } from '../quantise/range.js';
-import type { RangeKind, SimulatedConstant, SimulatedRange, SimulatedWeight, Simulation } from './simulation.js';
-import { constantSteps, weightSteps } from './weight-steps.js';
+import type {
+  RangeKind,
+  SimulatedConstant,
+  SimulatedRange,
+  SimulatedTable,
+  SimulatedWeight,
+  Simulation,
+} from './simulation.js';
+import { roundConstant, roundProduct, tableScale } from './rounding.js';
 
 export interface SimulateOptions extends WeightOptions {
   readonly ranges: RangeKind;
@@ -50,6 +57,7 @@ class Simulator {
   readonly #steps = new Map<string, Steps>();
   readonly #ranges: SimulatedRange[] = [];
   readonly #weights: SimulatedWeight[] = [];
+  readonly #tables: SimulatedTable[] = [];
   readonly #constants: SimulatedConstant[] = [];
 
   constructor(plan: Plan, ranges: ReadonlyMap<string, Range>, options: SimulateOptions) {
@@ -64,7 +72,8 @@ class Simulator {
   run(): Simulation {
     for (const position of this.#plan.view.index.order) this.#add(position);
     const model = this.#emitter.model();
-    return { model, ranges: this.#ranges, weights: this.#weights, constants: this.#constants };
+    const [ranges, weights, tables, constants] = [this.#ranges, this.#weights, this.#tables, this.#constants];
+    return { model, ranges, weights, tables, constants };
   }
 
   #add(position: number): void {
@@ -185,44 +194,42 @@ class Simulator {
   }
 
   #constant(weight: Initializer): string {
-    const { activations } = this.#plan;
-    const { scale, zeroPoint } = constantSteps(weightValues(weight), activations);
-    const { name } = weight;
-    const held = {
-      scale: this.#emitter.scalar(`${name}_scale`, scale),
-      zeroPoint: this.#emitter.scalar(`${name}_zero`, zeroPoint),
-    };
-    this.#constants.push({ weight: name, ...held });
-    const steps = { scale: held.scale, zeroPoint: this.#asSteps(name, held.zeroPoint) };
-    const simulated = this.#roundTrip(name, name, steps, this.#emitter.free(`${name}_simulated`));
-    this.#fakes.set(name, simulated);
+    const values = weightValues(weight);
+    const rounding = new Float32Array(values.length);
+    roundConstant(values, this.#plan.activations, rounding);
+    const buffer = this.#buffer(weight.name, weight.dims, rounding);
+    this.#constants.push({ weight: weight.name, rounding: buffer });
+    const simulated = this.#sum(weight.name, buffer, this.#emitter.free(`${weight.name}_simulated`));
+    this.#fakes.set(weight.name, simulated);
     return simulated;
   }
 
-  /** Puts a product's weight and bias, rounded to their steps, in place of the float ones. */
+  /** Puts a product's weight and bias as they will be, rounded to steps, in place of the float ones. */
   #product(node: Node, inputs: string[]): void {
-    const { view } = this.#plan;
-    const { weight, axis, alpha, beta, bias } = productOf(node, view);
+    const { weight, axis, alpha, beta, bias } = productOf(node, this.#plan.view);
     if (!weight) return;
     const [x] = node.inputs as [string];
-    const channelAxis = this.#options.perChannel ? axis : undefined;
+    const channels = weight.dims[axis as number] as number;
     const form = {
-      ...{ alpha, axis: channelAxis },
-      ...(bias && { bias: { beta, channels: weight.dims[axis as number] as number } }),
+      ...{ alpha, axis: this.#options.perChannel ? axis : undefined },
+      ...(bias && { bias: { beta, channels } }),
     };
+    const values = weightValues(weight);
+    const into = { weight: new Float32Array(values.length), ...(bias && { bias: new Float32Array(channels) }) };
     const given = bias && { values: weightValues(bias), inputScale: this.#startScale(x) };
-    const steps = weightSteps(form, weight.dims, weightValues(weight), this.#options.reduceRange, given);
-    const scale = this.#buffer(weight.name, along(weight.dims.length, channelAxis), steps.scales);
-    inputs[1] = this.#rounded(this.#times(weight.name, alpha), scale);
-    const made = { weight: weight.name, alpha, axis: channelAxis, scale };
-    if (!bias || !form.bias) {
-      this.#weights.push(made);
-      return;
-    }
-    const biasScale = this.#buffer(bias.name, [-1], steps.biasScales as Float32Array);
-    inputs[2] = this.#rounded(this.#times(bias.name, beta), biasScale);
-    const input = rangeSource(this.#plan, x);
-    this.#weights.push({ ...made, bias: { ...form.bias, name: bias.name, scale: biasScale, input } });
+    const now = { weight: values, shape: weight.dims, ...(given && { bias: given }) };
+    roundProduct(form, now, this.#options.reduceRange, into);
+    const made = {
+      ...{ weight: weight.name, alpha, axis: form.axis },
+      rounding: this.#buffer(weight.name, weight.dims, into.weight),
+    };
+    inputs[1] = this.#rounded(weight.name, alpha, made.rounding);
+    if (bias && form.bias) {
+      const rounding = this.#buffer(bias.name, [channels], into.bias as Float32Array);
+      inputs[2] = this.#rounded(bias.name, beta, rounding);
+      const input = rangeSource(this.#plan, x);
+      this.#weights.push({ ...made, bias: { ...form.bias, name: bias.name, rounding, input } });
+    } else this.#weights.push(made);
   }
 
   #startScale(tensor: string): number {
@@ -230,50 +237,38 @@ class Simulator {
     return activationParams(rangeOf(this.#plan, this.#given, source) as Range, this.#plan.activations).scale;
   }
 
+  #rounded(tensor: string, factor: number, rounding: string): string {
+    const name = this.#emitter.free(`${tensor}_simulated`);
+    if (factor === 1) return this.#sum(tensor, rounding, name);
+    const by = this.#emitter.scalar(`${tensor}_factor`, factor);
+    return this.#sum(this.#emitter.node('Mul', [tensor, by], this.#emitter.free(`${tensor}_scaled`)), rounding, name);
+  }
+
+  #sum(tensor: string, rounding: string, name: string): string {
+    return this.#emitter.node('Add', [tensor, rounding], name);
+  }
+
   /** Rows of an int8 table: rounding those that are picked is as good as rounding all. */
   #table(node: Node): void {
     const [table, indices] = node.inputs as [string, string];
-    const weight = this.#plan.view.weight(table) as Initializer;
-    const form = { alpha: 1, axis: undefined };
-    const { scales } = weightSteps(form, weight.dims, weightValues(weight), this.#options.reduceRange);
-    const scale = this.#buffer(table, [], scales);
-    this.#weights.push({ ...form, weight: table, scale });
+    const values = weightValues(this.#plan.view.weight(table) as Initializer);
+    const scale = this.#emitter.scalar(`${table}_scale`, tableScale(values, this.#options.reduceRange));
+    this.#tables.push({ weight: table, scale });
     const output = node.outputs[0] as string;
     const rows = this.#emitter.free(`${output}_rows`);
     this.#emitter.add({ ...node, inputs: [table, this.#float(indices)], outputs: [rows] });
-    this.#rounded(rows, scale, output);
+    const zeroPoint = this.#emitter.sharedConstant('zero_point', denseTensor('int8', [], new Uint8Array(1)));
+    this.#roundTrip(output, rows, { scale, zeroPoint }, output);
   }
 
-  #times(tensor: string, factor: number): string {
-    if (factor === 1) return tensor;
-    const by = this.#emitter.scalar(`${tensor}_factor`, factor);
-    return this.#emitter.node('Mul', [tensor, by], this.#emitter.free(`${tensor}_scaled`));
-  }
-
-  /**
-   * Rounds to whole steps in float arithmetic: scales of weights lie along any axis, where QuantizeLinear is slow, and
-   * follow the weights, so that nothing saturates; a bias's steps fit no type of QuantizeLinear.
-   */
-  #rounded(tensor: string, scale: string, name = this.#emitter.free(`${tensor}_simulated`)): string {
-    const steps = this.#emitter.node('Div', [tensor, scale], this.#emitter.free(`${tensor}_steps`));
-    const whole = this.#emitter.node('Round', [steps], this.#emitter.free(`${tensor}_whole`));
-    return this.#emitter.node('Mul', [whole, scale], name);
-  }
-
-  /** Adds scales that follow what they are of. @param shape with -1 for all of them */
-  #buffer(stem: string, shape: readonly number[], scales: Float32Array): string {
-    const dims = scales.length === 1 ? [] : shape.map((dim) => (dim === -1 ? scales.length : dim));
-    return this.#emitter.constant(`${stem}_scale`, float32Tensor(dims, scales));
+  /** Adds what rounding does to a weight. @returns its name */
+  #buffer(weight: string, shape: readonly number[], values: Float32Array): string {
+    return this.#emitter.constant(`${weight}_rounding`, float32Tensor(shape, values));
   }
 }
 
 /** Wider than any range: what is left of it are a tensor's bounds. */
 const EVERYTHING: Range = { min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY };
-
-/** A shape of ones but for one axis, with which scales are broadcast over a weight. */
-function along(rank: number, axis: number | undefined): number[] {
-  return axis === undefined ? [] : Array.from({ length: rank - axis }, (_, i) => (i === 0 ? -1 : 1));
-}
 
 /** Whether what a node gives are elements that it was given, or zeros: rounding them again would change nothing. */
 function picks(node: Node): boolean {

@@ -32,32 +32,42 @@ export interface SimulatedRange {
   readonly factor?: string;
 }
 
-/** A weight of a product, or a table of rows. */
+/**
+ * A weight of a product. In the simulation stands the weight with its rounding added, the difference between what it will
+ * be and what it is, which is worked out behind each step: rounded exactly as it will be, its gradient passes straight
+ * through, and the graph has one addition to do.
+ */
 export interface SimulatedWeight {
   readonly weight: string;
   /** What it is multiplied by before it is quantised. */
   readonly alpha: number;
   /** Of the scales by channel; undefined where one scale is for the whole weight. */
   readonly axis: number | undefined;
-  /** Buffer. */
-  readonly scale: string;
+  /** Buffer of the weight's shape. */
+  readonly rounding: string;
   readonly bias?: {
     readonly name: string;
     readonly beta: number;
     readonly channels: number;
-    /** Buffer. */
-    readonly scale: string;
+    /** Buffer of one element a channel. */
+    readonly rounding: string;
     /** Whose scale the bias's is made of: source of a range. */
     readonly input: string;
   };
 }
 
+/** A table of rows, rounded as they are picked. */
+export interface SimulatedTable {
+  readonly weight: string;
+  /** Buffer. */
+  readonly scale: string;
+}
+
 /** A constant that is used as an activation is. */
 export interface SimulatedConstant {
   readonly weight: string;
-  /** Buffers. */
-  readonly scale: string;
-  readonly zeroPoint: string;
+  /** Buffer of its shape. */
+  readonly rounding: string;
 }
 
 /**
@@ -69,15 +79,17 @@ export interface Simulation {
   readonly model: Model;
   readonly ranges: readonly SimulatedRange[];
   readonly weights: readonly SimulatedWeight[];
+  readonly tables: readonly SimulatedTable[];
   readonly constants: readonly SimulatedConstant[];
 }
 
 /** Initializers of a simulation that follow what is trained. */
-export function buffersOf({ ranges, weights, constants }: Simulation): string[] {
+export function buffersOf({ ranges, weights, tables, constants }: Simulation): string[] {
   return [
     ...ranges.flatMap(({ moving }) => (moving ? [moving.scale, ...(moving.zeroPoint ? [moving.zeroPoint] : [])] : [])),
-    ...weights.flatMap(({ scale, bias }) => [scale, ...(bias ? [bias.scale] : [])]),
-    ...constants.flatMap(({ scale, zeroPoint }) => [scale, zeroPoint]),
+    ...weights.flatMap(({ rounding, bias }) => [rounding, ...(bias ? [bias.rounding] : [])]),
+    ...tables.map(({ scale }) => scale),
+    ...constants.map(({ rounding }) => rounding),
   ];
 }
 
