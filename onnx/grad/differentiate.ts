@@ -66,7 +66,9 @@ export function differentiate(
     const rule = ruleOf(node);
     const at = new GradNode({
       ...{ node, builder, outputGradients, shapes, constants },
-      wanted: node.inputs.map((name, i) => relevant.tensors.has(name) && (isFloat(shapes, name) || standsForFloats(node, i))),
+      wanted: node.inputs.map(
+        (name, i) => relevant.tensors.has(name) && (isFloat(shapes, name) || standsForFloats(node, i)),
+      ),
       takesRows: node.inputs.map((name) => tables.has(name)),
     });
     const gradients = rule.gradient(at);

@@ -8,7 +8,6 @@ import { stepLimits } from './ranges.js';
 import { roundConstant, roundProduct, tableScale } from './rounding.js';
 import { buffersOf, type SimulatedRange, type Simulation } from './simulation.js';
 
-
 export interface FollowOptions {
   readonly activations: ActivationType;
   readonly reduceRange: boolean;
@@ -26,7 +25,9 @@ export interface FollowOptions {
 export function follow(simulation: Simulation, view: View, options: FollowOptions): TrainPlugin {
   const { ranges, weights, tables, constants } = simulation;
   const { activations, reduceRange, momentum } = options;
-  const moving = ranges.flatMap((range) => (range.moving ? [{ ...range.moving, range, start: range.moving.range }] : []));
+  const moving = ranges.flatMap((range) =>
+    range.moving ? [{ ...range.moving, range, start: range.moving.range }] : [],
+  );
   const learned = ranges.flatMap((range) => (range.factor === undefined ? [] : [{ range, factor: range.factor }]));
   const state = {
     least: Float32Array.from(moving, ({ start }) => start.min),

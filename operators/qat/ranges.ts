@@ -1,5 +1,5 @@
 import type { Model } from '../../onnx/model.js';
-import { type ActivationType } from '../quantise/graph/activations.js';
+import type { ActivationType } from '../quantise/graph/activations.js';
 import { weightValues } from '../quantise/graph/view.js';
 import type { Range } from '../quantise/range.js';
 import type { SimulatedRange, Simulation } from './simulation.js';

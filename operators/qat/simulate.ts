@@ -10,6 +10,7 @@ import { type Plan, type PlannedNode, rangeOf, rangeSource, resultName } from '.
 import { productOf } from '../quantise/graph/products.js';
 import { weightValues } from '../quantise/graph/view.js';
 import type { Range } from '../quantise/range.js';
+import { roundConstant, roundProduct, tableScale } from './rounding.js';
 import type {
   RangeKind,
   SimulatedConstant,
@@ -18,7 +19,6 @@ import type {
   SimulatedWeight,
   Simulation,
 } from './simulation.js';
-import { roundConstant, roundProduct, tableScale } from './rounding.js';
 
 export interface SimulateOptions extends WeightOptions {
   readonly ranges: RangeKind;
@@ -99,7 +99,9 @@ class Simulator {
         ? node.attributes.filter(({ name }) => name !== 'alpha' && name !== 'beta')
         : node.attributes;
     const rounds = int8Output && !(type.kind === 'pass' && picks(node));
-    const outputs = results.map((name) => (rounds && this.#final.has(name) ? this.#emitter.free(`${name}_float`) : name));
+    const outputs = results.map((name) =>
+      rounds && this.#final.has(name) ? this.#emitter.free(`${name}_float`) : name,
+    );
     this.#emitter.add({ ...node, inputs, outputs, attributes });
     if (!int8Output) return;
     results.forEach((name, i) => {

@@ -47,7 +47,9 @@ async function gradients(each: Case, x: Float32Array, c: Float32Array) {
     { name: 'scale', tensor: float32Tensor(dims, Float32Array.from(scale)) },
     ...(constant ? [] : [{ name: 'held', tensor: float32Tensor(dims, Float32Array.from(zeroPoint)) }]),
   ];
-  const results = new Map((await session.run(feeds)).map(({ name, tensor }) => [name, float32Values(tensor as DenseTensor)]));
+  const results = new Map(
+    (await session.run(feeds)).map(({ name, tensor }) => [name, float32Values(tensor as DenseTensor)]),
+  );
   await session.close();
   const of = (weight: string): Float32Array => {
     const found = names.get(weight);
@@ -62,7 +64,11 @@ function expected(each: Case, x: Float32Array, c: Float32Array) {
   const { type, shape, scale, zeroPoint, axis } = each;
   const [least, most] = LIMITS[type];
   const inner = shape.slice((axis ?? 0) + 1).reduce((a, b) => a * b, 1);
-  const result = { x: new Float64Array(x.length), scale: new Float64Array(scale.length), y: new Float64Array(x.length) };
+  const result = {
+    x: new Float64Array(x.length),
+    scale: new Float64Array(scale.length),
+    y: new Float64Array(x.length),
+  };
   x.forEach((value, i) => {
     const channel = axis === undefined ? 0 : Math.floor(i / inner) % (shape[axis] as number);
     const s = Math.fround(scale[channel] as number);
@@ -97,9 +103,27 @@ const CASES: Readonly<Record<string, Case>> = {
   'uint8 around 0': { type: 'uint8', shape: [200], scale: [0.012], zeroPoint: [117] },
   'a zero point that changes': { type: 'uint8', shape: [4, 50], scale: [0.02], zeroPoint: [60], constant: false },
   int8: { type: 'int8', shape: [2, 5, 20], scale: [0.013], zeroPoint: [0] },
-  'by channel of the first axis': { type: 'int8', shape: [3, 40], scale: [0.01, 0.02, 0.005], zeroPoint: [0, 0, 0], axis: 0 },
-  'by channel of an inner axis': { type: 'uint8', shape: [5, 2, 10], scale: [0.01, 0.02], zeroPoint: [3, 200], axis: 1 },
-  'by channel of the last axis': { type: 'int8', shape: [20, 3], scale: [0.01, 0.02, 0.03], zeroPoint: [0, 0, 0], axis: 1 },
+  'by channel of the first axis': {
+    type: 'int8',
+    shape: [3, 40],
+    scale: [0.01, 0.02, 0.005],
+    zeroPoint: [0, 0, 0],
+    axis: 0,
+  },
+  'by channel of an inner axis': {
+    type: 'uint8',
+    shape: [5, 2, 10],
+    scale: [0.01, 0.02],
+    zeroPoint: [3, 200],
+    axis: 1,
+  },
+  'by channel of the last axis': {
+    type: 'int8',
+    shape: [20, 3],
+    scale: [0.01, 0.02, 0.03],
+    zeroPoint: [0, 0, 0],
+    axis: 1,
+  },
 };
 
 for (const [name, each] of Object.entries(CASES)) {
