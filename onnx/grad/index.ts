@@ -2,6 +2,8 @@ import type { Node } from '../model.js';
 import { isOnnxDomain } from '../passes/walk.js';
 import { add, mean, sub } from './add.js';
 import { clip } from './clip.js';
+import { conv } from './conv.js';
+import { convTranspose } from './conv-transpose.js';
 import { depthToSpace, spaceToDepth } from './depth-space.js';
 import { einsum } from './einsum.js';
 import { gather, gatherElements } from './gather.js';
@@ -29,6 +31,8 @@ export const RULES: readonly GradRule[] = [
   add,
   clip,
   concat,
+  conv,
+  convTranspose,
   depthToSpace,
   dequantizeLinear,
   div,
