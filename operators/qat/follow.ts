@@ -57,6 +57,7 @@ export function follow(simulation: Simulation, view: View, options: FollowOption
 
   return {
     name: 'quantisation',
+    identity: JSON.stringify(options),
     outputs: moving.flatMap(({ least, greatest }) => [least, greatest]),
     buffers: buffersOf(simulation),
     state,
