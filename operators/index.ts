@@ -6,10 +6,11 @@ import { fp16 } from './fp16.js';
 import { identity } from './identity.js';
 import type { Operator } from './operator.js';
 import { partition } from './partition.js';
+import { qat } from './qat.js';
 import { sptq } from './sptq.js';
 
 /** The operators there are: a new one is a file here and an entry below. */
-export const OPERATORS: readonly Operator[] = [identity, partition, earlyExit, sptq, dynamic, fp16];
+export const OPERATORS: readonly Operator[] = [identity, partition, earlyExit, sptq, dynamic, fp16, qat];
 
 /** @throws TierbedError `invalid` when there is no operator of this name */
 export function operator(name: string): Operator {
