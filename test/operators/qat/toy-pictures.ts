@@ -31,10 +31,11 @@ function network(): Model {
   const x = g.input('x', 'float32', ['N', 1, 8, 8]);
   const features = layer(layer(x, 'first', 1, 8), 'second', 8, 8);
   const flat = g.node('Flatten', [features], {}, 'flat');
-  g.output(g.node('Gemm', [flat, weight('head.w', [32, CLASSES], 0.2), weight('head.b', [CLASSES], 0)], {}, 'scores'), 'float32', [
-    'N',
-    CLASSES,
-  ]);
+  g.output(
+    g.node('Gemm', [flat, weight('head.w', [32, CLASSES], 0.2), weight('head.b', [CLASSES], 0)], {}, 'scores'),
+    'float32',
+    ['N', CLASSES],
+  );
   return g.build();
 }
 
