@@ -60,7 +60,8 @@ test('moving ranges are averages of what batches had, from the calibrated ones o
   const step = stepOf(simulation, -10, 20);
   const plugin = follow(simulation, plan.view, { activations: 'uint8', reduceRange: false, momentum: 0.75 });
   const input = simulation.ranges.find(({ source }) => source === 'x');
-  const { range, scale, zeroPoint } = input?.moving as NonNullable<typeof input>['moving'] & object;
+  assert.ok(input?.moving);
+  const { range, scale, zeroPoint } = input.moving;
   plugin.afterUpdate?.(step);
   const wanted = activationParams({ min: 0.75 * range.min - 2.5, max: 0.75 * range.max + 5 }, 'uint8');
   assert.ok(Math.abs((step.weights.get(scale)?.[0] as number) - wanted.scale) < 1e-7);
