@@ -1,9 +1,11 @@
 import { TierbedError } from '../../base/errors.js';
+import type { NamedTensor } from '../../onnx/tensor.js';
 import { metricOf } from '../../workloads/metrics/index.js';
 import { augmenter } from './augment/index.js';
 import { BatchInputs } from './batch-inputs.js';
 import { epochOrder } from './epoch-order.js';
 import { clipScale, globalNorm } from './global-norm.js';
+import { findOrigin, type Origin } from './not-finite.js';
 import type { Position } from './position.js';
 import { learningRate } from './schedule.js';
 import type { Setup } from './setup.js';
@@ -22,8 +24,6 @@ export interface LoopOptions {
   readonly best: ReadonlyMap<string, Float32Array>;
   /** Behind every step. @param epochEnd whether an epoch ended with it */
   afterStep(position: Position, epochEnd: boolean): Promise<void>;
-  /** A loss or a gradient is no finite number. @returns what to throw */
-  notFinite(batch: Batch, loss: number, rate: number): Promise<unknown>;
   /** The signal has come. */
   cancelled(position: Position): Promise<void>;
 }
@@ -40,7 +40,7 @@ const MEMORY = 0.9;
  */
 export async function trainFrom(start: Position, options: LoopOptions): Promise<Position> {
   const { request, setup, step, tuning } = options;
-  const { workload, objective, plugins = [], progress, signal } = request;
+  const { objective, plugins = [], progress, signal } = request;
   const { settings, graph, arrays, slots, training, stepsPerEpoch, steps } = setup;
   const names = new Set(request.model.graph.inputs.map(({ name }) => name));
   const inputs = new BatchInputs(
@@ -51,7 +51,6 @@ export async function trainFrom(start: Position, options: LoopOptions): Promise<
   let position = start;
   let order: readonly number[] = [];
   let orderOf = -1;
-  progress.start(`training ${workload.name}`, steps);
   while (!position.done) {
     if (signal.aborted) {
       await options.cancelled(position);
@@ -72,7 +71,8 @@ export async function trainFrom(start: Position, options: LoopOptions): Promise<
       augment(inputs.slots[i] ?? [], item.id, epoch);
     }
     const batch: Batch = { items, inputs: inputs.tensors, step: position.step, epoch };
-    const loss = await step.run([...inputs.tensors, ...(await objective.feeds(batch))]);
+    const feeds = [...inputs.tensors, ...(await objective.feeds(batch))];
+    const loss = await step.run(feeds);
     const rate = learningRate(settings.schedule, settings.optimizer.rate, position.step, steps, epoch);
     const view: StepView = {
       ...{ step: position.step, steps, epoch, learningRate: rate, loss },
@@ -80,7 +80,9 @@ export async function trainFrom(start: Position, options: LoopOptions): Promise<
     };
     for (const plugin of plugins) plugin.beforeUpdate?.(view);
     const norm = globalNorm(step.gradients.values());
-    if (!Number.isFinite(loss) || !Number.isFinite(norm)) throw await options.notFinite(batch, loss, rate);
+    if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
+      throw await notFinite(setup, batch, feeds, { loss, norm, rate });
+    }
     const scale = clipScale(norm, settings.clipNorm);
     for (const [name, gradient] of step.gradients) {
       const decay = setup.decaying.has(name) ? settings.optimizer.weightDecay : 0;
@@ -105,12 +107,11 @@ export async function trainFrom(start: Position, options: LoopOptions): Promise<
     };
     if (epochEnd) {
       const tuned = tuning ? await tuning.evaluate(signal) : null;
-      position = endOfEpoch(position, options, { epoch, rate, tuning: tuned, startMs });
+      position = endOfEpoch(position, options, { epoch, rate, tuning: tuned });
     }
     progress.update(done, note(epoch, settings.epochs, loss, position.curve.at(-1)));
     await options.afterStep(position, epochEnd);
   }
-  progress.stop();
   return position;
 }
 
@@ -118,7 +119,7 @@ export async function trainFrom(start: Position, options: LoopOptions): Promise<
 function endOfEpoch(
   position: Position,
   { request, setup, best }: LoopOptions,
-  { epoch, rate, tuning }: { epoch: number; rate: number; tuning: number | null; startMs: number },
+  { epoch, rate, tuning }: { epoch: number; rate: number; tuning: number | null },
 ): Position {
   const { settings, stepsPerEpoch, arrays } = setup;
   const point: CurvePoint = {
@@ -141,11 +142,47 @@ function note(epoch: number, epochs: number, loss: number, last: CurvePoint | un
   return `epoch ${epoch + 1}/${epochs}, loss ${loss.toPrecision(4)}${tuning}`;
 }
 
+const CALMER = 'Lower the rate, warm up (`warmupSteps`), or clip gradients (`clipNorm: 1`).';
+
 function diverged(step: number, epoch: number, loss: number, first: number, rate: number): TierbedError {
   return new TierbedError(
     'invalid',
-    `training diverges: at step ${step} (epoch ${epoch + 1}) the loss is ${loss.toPrecision(4)}, and it was ` +
+    `training diverges: at step ${step + 1} (epoch ${epoch + 1}) the loss is ${loss.toPrecision(4)}, and it was ` +
       `${first.toPrecision(4)} at first; the learning rate is ${rate.toPrecision(3)}`,
-    { fix: 'Lower the rate, warm up (`warmupSteps`), or clip gradients (`clipNorm: 1`).' },
+    { fix: CALMER },
   );
+}
+
+/** What to throw when the loss or the norm of the gradients is no finite number: with where that begins. */
+async function notFinite(
+  { graph, arrays, given, threads }: Setup,
+  { items, step, epoch }: Batch,
+  feeds: readonly NamedTensor[],
+  { loss, norm, rate }: { readonly loss: number; readonly norm: number; readonly rate: number },
+): Promise<TierbedError> {
+  const weights = new Map([...arrays].filter(([name]) => given.has(name)));
+  const origin = await findOrigin(graph, weights, feeds, threads);
+  const what = Number.isFinite(loss)
+    ? `the loss is ${loss.toPrecision(4)} and the gradients' norm ${norm}`
+    : `the loss is ${loss}`;
+  const input = origin.kind === 'input' ? ` Look at the items ${items.map(({ id }) => id).join(', ')}.` : '';
+  return new TierbedError(
+    'invalid',
+    `training stops at step ${step + 1} (epoch ${epoch + 1}): ${what}; the learning rate is ${rate.toPrecision(3)}; ` +
+      `first not finite: ${originText(origin)}`,
+    { fix: CALMER + input },
+  );
+}
+
+function originText(origin: Origin): string {
+  switch (origin.kind) {
+    case 'weight':
+      return `the weight ${origin.name}, as the step before left it`;
+    case 'input':
+      return `the input ${origin.name}`;
+    case 'node':
+      return `${origin.tensor} of the node ${origin.node.name || origin.tensor} (${origin.node.opType}), in the ${origin.pass} pass`;
+    case 'unknown':
+      return 'not found again when the step was run with all its tensors in sight';
+  }
 }
