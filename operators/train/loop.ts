@@ -128,6 +128,7 @@ function endOfEpoch(
   };
   const next = { ...position, curve: [...position.curve, point], lossSum: 0, seconds: 0 };
   if (settings.patience === undefined || tuning === null) return next;
+  if (request.plugins?.some(({ settled }) => settled?.(position.step, setup.steps) === false)) return next;
   const higher = metricOf(request.workload).better === 'higher';
   const before = position.best;
   if (!before || (higher ? tuning > before.value : tuning < before.value)) {
