@@ -1,0 +1,36 @@
+import type { WorkloadPart } from '../../types.js';
+import type { OwnWorkload } from '../own-workload.js';
+import { TEXT_LENGTH, textItems } from './items.js';
+import { TEXT_CLASSES } from './sentences.js';
+import { VOCABULARY } from './words.js';
+
+const SIZES: Readonly<Record<WorkloadPart, number>> = {
+  training: 20_000,
+  calibration: 400,
+  tuning: 500,
+  evaluation: 1000,
+};
+
+const FIT = { classes: TEXT_CLASSES.length, vocabulary: VOCABULARY.length, positions: TEXT_LENGTH };
+
+/** What short texts say of a thing. */
+export const text: OwnWorkload = {
+  name: 'text',
+  networks: {
+    teacher: { name: 'bert-mini', options: { ...FIT, layers: 3, hidden: 128, heads: 4, intermediate: 384 } },
+    student: { name: 'bert-mini', options: { ...FIT, layers: 1, hidden: 64, heads: 2, intermediate: 128 } },
+  },
+  data(seed) {
+    const items = (part: WorkloadPart) => textItems(seed, part, SIZES[part]);
+    return {
+      name: 'text',
+      items: items('evaluation'),
+      training: items('training'),
+      calibration: items('calibration'),
+      tuning: items('tuning'),
+      preprocess: { kind: 'tensors' },
+      postprocess: { kind: 'argmax', output: 'logits', classes: TEXT_CLASSES },
+      metric: 'accuracy',
+    };
+  },
+};
