@@ -13,7 +13,7 @@ import { buildVariants } from '../../operators/recipe.js';
 import type { Step, Variant } from '../../operators/variant.js';
 import { architecture } from '../../workloads/zoo/architectures.js';
 import { freshWeights } from '../../workloads/zoo/fresh-weights.js';
-import { pictures, type TestWorkload } from './distill/support.js';
+import { bert, pictures, type TestWorkload, texts } from './distill/support.js';
 
 const train = { epochs: 1, batch: 8 };
 const network = { blocks: [1, 1], imageSize: 8, classes: 3 };
@@ -152,4 +152,17 @@ test('chains of three work, and zeros of pruning stay through training, distilla
   assert.ok(pruned > 0.4, `${pruned} of the weights are zero`);
   assert.equal(await share(await built(work, [zeros, step('train')])), pruned);
   assert.equal(await share(await built(work, [zeros, step('distill', { student: 'self', train })])), pruned);
+});
+
+test('a text model goes through all that trains, and on', async (t) => {
+  const work = await texts(t, bert(2, 8, 2), { training: 16, calibration: 8, tuning: 8, evaluation: 6 });
+  const options = { layers: 1, hidden: 8, heads: 2, intermediate: 8, positions: 6 };
+  const student = step('distill', { student: { zoo: 'bert-tiny', options }, hidden: { at: 'layers' }, train });
+  const cut = step('partition', { at: [['embeddings', 'attention_bias']] });
+  const exit = step('early-exit', { at: [['encoder.layer.0', 'attention_bias']], head: 'train', train });
+  await built(work, [student, step('sptq'), cut]);
+  await built(work, [step('prune'), step('distill', { student: 'self', attention: { at: 'layers' }, train }), cut]);
+  await built(work, [step('train'), step('qat'), cut]);
+  await built(work, [step('qat'), exit]);
+  await built(work, [step('train'), step('dynamic'), exit]);
 });
