@@ -17,6 +17,8 @@ export type OwnNetwork = (typeof OWN_NETWORKS)[number];
 export interface FittedNetwork {
   readonly name: string;
   readonly options: NetworkOptions;
+  /** How it is trained: options of the operator `train`. */
+  readonly training: Readonly<Record<string, unknown>>;
 }
 
 /** A workload of the project's own: data that a generator makes, and networks that were trained on it. */

@@ -15,12 +15,28 @@ const SIZES: Readonly<Record<WorkloadPart, number>> = {
 
 const FIT = { classes: PICTURE_CLASSES.length, imageSize: SIDE, stemStride: 2, blocks: [1, 1, 1, 1] } as const;
 
+/** How both networks are trained. */
+const TRAINING = {
+  batch: 64,
+  optimizer: { kind: 'sgd', rate: 0.08, momentum: 0.9, nesterov: true, weightDecay: 0.0005 },
+  schedule: { kind: 'cosine', warmupSteps: 100 },
+  augment: [{ kind: 'crop', pad: 4 }, { kind: 'flip' }],
+} as const;
+
 /** Pictures of simple things, as a camera gives them. */
 export const pictures: OwnWorkload = {
   name: 'pictures',
   networks: {
-    teacher: { name: 'resnet20', options: { ...FIT, channels: [16, 32, 64, 192] } },
-    student: { name: 'resnet20', options: { ...FIT, channels: [8, 12, 16, 32] } },
+    teacher: {
+      name: 'resnet20',
+      options: { ...FIT, channels: [16, 32, 64, 192] },
+      training: { ...TRAINING, epochs: 14 },
+    },
+    student: {
+      name: 'resnet20',
+      options: { ...FIT, channels: [8, 12, 16, 32] },
+      training: { ...TRAINING, epochs: 14 },
+    },
   },
   data(seed) {
     const items = (part: WorkloadPart) => pictureItems(seed, part, SIZES[part]);

@@ -13,12 +13,28 @@ const SIZES: Readonly<Record<WorkloadPart, number>> = {
 
 const FIT = { classes: TEXT_CLASSES.length, vocabulary: VOCABULARY.length, positions: TEXT_LENGTH };
 
+/** How both networks are trained. */
+const TRAINING = {
+  batch: 64,
+  optimizer: { kind: 'adamw', rate: 0.001 },
+  schedule: { kind: 'cosine', warmupSteps: 200 },
+  clipNorm: 1,
+} as const;
+
 /** What short texts say of a thing. */
 export const text: OwnWorkload = {
   name: 'text',
   networks: {
-    teacher: { name: 'bert-mini', options: { ...FIT, layers: 3, hidden: 128, heads: 4, intermediate: 384 } },
-    student: { name: 'bert-mini', options: { ...FIT, layers: 1, hidden: 64, heads: 2, intermediate: 128 } },
+    teacher: {
+      name: 'bert-mini',
+      options: { ...FIT, layers: 3, hidden: 128, heads: 4, intermediate: 256 },
+      training: { ...TRAINING, epochs: 10 },
+    },
+    student: {
+      name: 'bert-mini',
+      options: { ...FIT, layers: 1, hidden: 64, heads: 2, intermediate: 128 },
+      training: { ...TRAINING, epochs: 10 },
+    },
   },
   data(seed) {
     const items = (part: WorkloadPart) => textItems(seed, part, SIZES[part]);
