@@ -21,7 +21,7 @@ const network = { blocks: [1, 1], imageSize: 8, classes: 3 };
 /** Each operator's options on a residual network with two groups of one block. */
 const OPTIONS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   identity: {},
-  partition: { at: 'layer1.0' },
+  partition: { at: ['layer1.0'] },
   'early-exit': { at: 'layer1.0' },
   sptq: { items: 4 },
   dynamic: {},
@@ -62,10 +62,16 @@ function residual(t: TestContext): Promise<TestWorkload> {
   const { graph } = model;
   const named = (name: string): string => ({ input: 'x', logits: 'scores' })[name] ?? name;
   const nodes = graph.nodes.map((n) => ({ ...n, inputs: n.inputs.map(named), outputs: n.outputs.map(named) }));
-  const [inputs, outputs] = [graph.inputs, graph.outputs].map((list) => list.map((v) => ({ ...v, name: named(v.name) })));
-  return pictures(t, { ...model, graph: { ...graph, nodes, inputs: inputs ?? [], outputs: outputs ?? [] } }, {
-    ...{ training: 16, calibration: 12, tuning: 12, evaluation: 6 },
-  });
+  const [inputs, outputs] = [graph.inputs, graph.outputs].map((list) =>
+    list.map((v) => ({ ...v, name: named(v.name) })),
+  );
+  return pictures(
+    t,
+    { ...model, graph: { ...graph, nodes, inputs: inputs ?? [], outputs: outputs ?? [] } },
+    {
+      ...{ training: 16, calibration: 12, tuning: 12, evaluation: 6 },
+    },
+  );
 }
 
 /** Builds a recipe, and runs the evaluation part through what comes of it. */
@@ -115,7 +121,11 @@ test('every pair of operators works from end to end, or is refused with the reas
 test('an operator that is cut short for all requests is in one piece still', async (t) => {
   const work = await residual(t);
   const short = step('early-exit', { at: 'layer1.0', kind: 'static' });
-  for (const { name } of OPERATORS) await t.test(name, () => built(work, [short, step(name)]));
+  for (const { name } of OPERATORS) {
+    await t.test(name, async () => {
+      await built(work, [short, step(name)]);
+    });
+  }
 });
 
 test('trained exits follow whatever early exits may follow', async (t) => {
@@ -143,9 +153,7 @@ test('chains of three work, and zeros of pruning stay through training, distilla
     const { graph } = await readModel(variant.stages[0]?.files[0]?.path as string);
     const convolutions = new Set(graph.nodes.filter(({ opType }) => opType === 'Conv').map(({ inputs }) => inputs[1]));
     const weights = graph.initializers.filter(({ name }) => convolutions.has(name));
-    const values = weights.flatMap((weight) => [
-      ...new Float32Array(new Uint8Array(initializerBytes(weight)).buffer),
-    ]);
+    const values = weights.flatMap((weight) => [...new Float32Array(new Uint8Array(initializerBytes(weight)).buffer)]);
     return values.filter((value) => value === 0).length / values.length;
   };
   const pruned = await share(await built(work, [zeros]));

@@ -12,7 +12,9 @@ const quick = { epochs: 3, batch: 10, optimizer: { kind: 'adamw', rate: 0.01 } }
 async function weightsOf({ stages }: Variant): Promise<ReadonlyMap<string, Uint8Array>> {
   const models = await Promise.all(stages.map(({ files }) => readModel(files[0]?.path as string)));
   return new Map(
-    models.flatMap(({ graph }) => graph.initializers.map((each) => [each.name, Uint8Array.from(initializerBytes(each))])),
+    models.flatMap(({ graph }) =>
+      graph.initializers.map((each) => [each.name, Uint8Array.from(initializerBytes(each))]),
+    ),
   );
 }
 
@@ -90,7 +92,11 @@ test('a quantised model has its heads trained, and not itself', async (t) => {
 test('settings of training are for heads that are trained', () => {
   const check = (options: object) =>
     checkStep([{ operator: 'early-exit', options: { at: 'b', ...options } }], 0, ['w']);
-  assert.throws(() => check({ train: { epochs: 1 } }), { kind: 'invalid', message: /`train` is for/, fix: /head: train/ });
+  assert.throws(() => check({ train: { epochs: 1 } }), {
+    kind: 'invalid',
+    message: /`train` is for/,
+    fix: /head: train/,
+  });
   assert.throws(() => check({ hidden: 4, head: 'fit' }), { kind: 'invalid', message: /`hidden` is for/ });
   check({ head: 'train', hidden: 4, train: { epochs: 1 } });
 });
