@@ -15,7 +15,7 @@ const calibration = files.map((name): WorkloadItem => {
   return { id: basename(name, '.item'), label: '', read: () => readFile(join(job.calibration, name)) };
 });
 const workload: Workload = {
-  ...{ name: 'bench', modelPath: job.model, items: [], calibration, tuning: [] },
+  ...{ name: 'bench', modelPath: job.model, items: [], training: [], calibration, tuning: [] },
   ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'digest' }, metric: 'none' },
 };
 const { operator: name, ...settings } = job.setting;

@@ -11,7 +11,7 @@ import { refuseOverlap } from './parts/overlap.js';
 import { type Parts, type SplitSpec, split } from './parts/split.js';
 import { resolveStudyPath } from './paths.js';
 import { createPreprocessor } from './preprocess/index.js';
-import type { PostprocessSpec, PreprocessSpec, Workload } from './types.js';
+import type { PostprocessSpec, PreprocessSpec, Workload, WorkloadPart } from './types.js';
 
 /** A workload of the project's own, e.g. `pictures`. */
 export interface OwnWorkloadSpec {
@@ -25,10 +25,10 @@ export interface ModelWorkloadSpec {
   readonly model: string;
   /** The evaluation part, or with `split` all parts. */
   readonly data: DataSpec;
-  /** How `data` becomes three parts; without it all of it is the evaluation part. */
+  /** How `data` becomes parts; without it all of it is the evaluation part. */
   readonly split?: SplitSpec;
   /** The other parts, where they have data of their own. */
-  readonly parts?: { readonly calibration?: DataSpec; readonly tuning?: DataSpec };
+  readonly parts?: Readonly<Partial<Record<Exclude<WorkloadPart, 'evaluation'>, DataSpec>>>;
   readonly preprocess: PreprocessSpec;
   readonly postprocess: PostprocessSpec;
   readonly metric: MetricChoice;
@@ -73,6 +73,7 @@ export async function loadWorkload(spec: WorkloadSpec, options: LoadWorkloadOpti
     name: options.name ?? basename(modelPath, extname(modelPath)),
     modelPath,
     items: parts.evaluation,
+    training: parts.training,
     calibration: parts.calibration,
     tuning: parts.tuning,
     preprocess,
@@ -81,7 +82,7 @@ export async function loadWorkload(spec: WorkloadSpec, options: LoadWorkloadOpti
     ...(Object.keys(metricOptions).length > 0 && { metricOptions }),
   };
   const kind = metricKind(metric);
-  const items = [...parts.evaluation, ...parts.calibration, ...parts.tuning];
+  const items = [...parts.evaluation, ...parts.calibration, ...parts.tuning, ...parts.training];
   const misfit = kind.misfit({ postprocess, items }, metricOptions);
   if (misfit) throw new KeyedError(misfit.at, misfit.message, { fix: misfit.fix });
   return atKey(['metric'], () => withLabels(workload, resolvePath, progress, signal));
@@ -95,13 +96,15 @@ async function loadParts(spec: ModelWorkloadSpec, context: LoadContext, progress
   }
   const data = await atKey(['data'], () => itemsOf(spec.data, context));
   if (spec.split) return split(data, spec.split);
-  const { calibration, tuning } = spec.parts ?? {};
-  const part = async (name: 'calibration' | 'tuning', own: DataSpec | undefined) =>
-    own ? atKey(['parts', name], () => itemsOf(own, context)) : [];
+  const part = async (name: keyof NonNullable<ModelWorkloadSpec['parts']>) => {
+    const own = spec.parts?.[name];
+    return own ? atKey(['parts', name], () => itemsOf(own, context)) : [];
+  };
   const parts = {
     evaluation: data,
-    calibration: await part('calibration', calibration),
-    tuning: await part('tuning', tuning),
+    calibration: await part('calibration'),
+    tuning: await part('tuning'),
+    training: await part('training'),
   };
   if (spec.parts) await refuseOverlap(parts, progress, context.signal);
   return parts;
@@ -124,14 +127,17 @@ async function withLabels(
   const source = await metricKind(metric).labels?.(metricOptions, { postprocess, resolvePath });
   if (!source) return workload;
   try {
-    const labelled = (items: Workload['items'], part: string) =>
-      labelsFrom(items, source, {
-        ...{ preprocess, progress, signal },
-        doing: `labelling the ${part} part of ${workload.name} for ${metric}`,
-      });
+    const labelled = async (items: Workload['items'], part: WorkloadPart) =>
+      items.length === 0
+        ? []
+        : labelsFrom(items, source, {
+            ...{ preprocess, progress, signal },
+            doing: `labelling the ${part} part of ${workload.name} for ${metric}`,
+          });
     return {
       ...workload,
       items: await labelled(workload.items, 'evaluation'),
+      training: await labelled(workload.training, 'training'),
       calibration: await labelled(workload.calibration, 'calibration'),
       tuning: await labelled(workload.tuning, 'tuning'),
     };

@@ -103,6 +103,11 @@ export class GradNode {
     return this.#options.shapes.get(tensor)?.dtype;
   }
 
+  /** Whether an input is there and a constant. */
+  isConstant(i: number): boolean {
+    return this.has(i) && this.#options.constants(this.input(i)) !== undefined;
+  }
+
   /** The elements of an input that is a constant. @throws TierbedError `invalid` when it is computed at run time */
   constant(i: number): DenseTensor {
     const found = this.#options.constants(this.input(i));

@@ -1,12 +1,63 @@
 import type { Node } from '../model.js';
 import { isOnnxDomain } from '../passes/walk.js';
-import { add } from './add.js';
+import { add, mean, sub } from './add.js';
+import { clip } from './clip.js';
+import { depthToSpace, spaceToDepth } from './depth-space.js';
+import { einsum } from './einsum.js';
+import { gather, gatherElements } from './gather.js';
+import { gelu, microsoftGelu } from './gelu.js';
+import { gemm } from './gemm.js';
 import { matMul } from './mat-mul.js';
+import { minMax } from './min-max.js';
+import { div, mul } from './mul.js';
+import { concat, split } from './parts.js';
+import { dropout, passThrough, steps } from './pass-through.js';
+import { pow } from './pow.js';
+import { prelu } from './prelu.js';
+import { reduce } from './reduce.js';
 import { relu } from './relu.js';
+import { expand, tile } from './repeat.js';
 import type { GradRule } from './rule.js';
+import { slice } from './slice.js';
+import { unary } from './unary.js';
+import { reshape, transpose } from './views.js';
+import { where } from './where.js';
 
 /** The gradient rules there are: a new one is a file here and an entry below. */
-export const RULES: readonly GradRule[] = [add, matMul, relu];
+export const RULES: readonly GradRule[] = [
+  add,
+  clip,
+  concat,
+  depthToSpace,
+  div,
+  dropout,
+  einsum,
+  expand,
+  gather,
+  gatherElements,
+  gelu,
+  gemm,
+  matMul,
+  mean,
+  microsoftGelu,
+  minMax,
+  mul,
+  passThrough,
+  pow,
+  prelu,
+  reduce,
+  relu,
+  reshape,
+  slice,
+  spaceToDepth,
+  split,
+  steps,
+  sub,
+  tile,
+  transpose,
+  unary,
+  where,
+];
 
 const BY_TYPE: ReadonlyMap<string, GradRule> = new Map(
   RULES.flatMap((rule) => rule.opTypes.map((type) => [`${rule.domain ?? ''}:${type}`, rule] as const)),

@@ -41,7 +41,8 @@ export async function workloadOf(
       read: async () => encodeItemFile([{ name: input, tensor: tensor(from + i) }]),
     }));
   const workload: Workload = {
-    ...{ name: 'random', modelPath, items: items(0, 8), calibration: items(100, 8), tuning: items(200, 8) },
+    ...{ name: 'random', modelPath, items: items(0, 8) },
+    ...{ training: [], calibration: items(100, 8), tuning: items(200, 8) },
     ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'digest' }, metric: 'none' },
   };
   return { workload, folder };

@@ -38,6 +38,7 @@ export async function loadPictures(
     items: record.items.evaluation.map(({ file, label }) => {
       return { id: file, label, read: () => readFile(join(folder, file)) };
     }),
+    training: [],
     calibration: keptItems(folder, record, 'fit'),
     tuning: keptItems(folder, record, 'tune'),
     preprocess: PICTURES_PREPROCESS,
