@@ -36,10 +36,25 @@ export function differentiate(
   wrt: readonly Value[],
   options: DifferentiateOptions,
 ): ReadonlyMap<Value, Gradient> {
+  const one = builder.node('Reshape', [builder.float32([1]), builder.int64(dimsOf(options.shapes, loss))]);
+  return propagate(builder, new Map([[loss, one]]), wrt, options);
+}
+
+/**
+ * As `differentiate`, from the gradients of a loss by any tensors of a graph, whatever the loss is made of.
+ *
+ * @param from the gradient by each tensor, of its shape
+ */
+export function propagate(
+  builder: GraphBuilder,
+  from: ReadonlyMap<Value, Value>,
+  wrt: readonly Value[],
+  options: DifferentiateOptions,
+): ReadonlyMap<Value, Gradient> {
   const { shapes } = options;
   const graph = builder.buildGraph();
   const index = new GraphIndex(graph);
-  const relevant = between(index, loss, wrt);
+  const relevant = between(index, [...from.keys()], wrt);
   const tables = options.rows ? tablesOf(index, wrt) : new Set<Value>();
   const dense = new Map<Value, Value[]>();
   const rows = new Map<Value, RowGradient[]>();
@@ -56,7 +71,7 @@ export function differentiate(
     dense.set(tensor, [sum]);
     return sum;
   };
-  give(loss, builder.node('Reshape', [builder.float32([1]), builder.int64(dimsOf(shapes, loss))]));
+  for (const [tensor, gradient] of from) give(tensor, gradient);
   const constants = constantsOf(index);
   for (const position of index.order.toReversed()) {
     const node = graph.nodes[position] as Node;
@@ -88,9 +103,9 @@ export function differentiate(
   );
 }
 
-/** Nodes and tensors on a way from the tensors to the loss. */
-function between(index: GraphIndex, loss: Value, wrt: readonly Value[]) {
-  const needed = index.ancestors([loss]);
+/** Nodes and tensors on a way from some tensors to others. */
+function between(index: GraphIndex, ends: readonly Value[], wrt: readonly Value[]) {
+  const needed = index.ancestors(ends);
   const tensors = new Set(wrt);
   const nodes = new Set<number>();
   for (const position of index.order) {

@@ -83,6 +83,11 @@ export class GradNode {
     return name;
   }
 
+  /** An optional output of the node, which gives it from now on if it did not. */
+  savedOutput(i: number): Value {
+    return this.builder.optionalOutput(this.output(), i);
+  }
+
   /** The shape of a tensor of the model (not of one that a rule made). @throws TierbedError `invalid` when not known */
   shape(tensor: Value): readonly number[] {
     const dims = this.#options.shapes.get(tensor)?.shape;

@@ -1,15 +1,25 @@
 import type { Node } from '../model.js';
 import { isOnnxDomain } from '../passes/walk.js';
 import { add, mean, sub } from './add.js';
+import { averagePool } from './average-pool.js';
+import { batchNormalization } from './batch-normalization.js';
 import { clip } from './clip.js';
+import { conv } from './conv.js';
+import { convTranspose } from './conv-transpose.js';
 import { depthToSpace, spaceToDepth } from './depth-space.js';
 import { einsum } from './einsum.js';
 import { gather, gatherElements } from './gather.js';
 import { gelu, microsoftGelu } from './gelu.js';
 import { gemm } from './gemm.js';
+import { globalAveragePool, globalMaxPool } from './global-pool.js';
+import { groupNormalization, instanceNormalization } from './group-normalization.js';
+import { negativeLogLikelihoodLoss, softmaxCrossEntropyLoss } from './label-loss.js';
+import { layerNormalization } from './layer-normalization.js';
 import { matMul } from './mat-mul.js';
+import { maxPool } from './max-pool.js';
 import { minMax } from './min-max.js';
 import { div, mul } from './mul.js';
+import { pad } from './pad.js';
 import { concat, split } from './parts.js';
 import { dropout, passThrough, steps } from './pass-through.js';
 import { pow } from './pow.js';
@@ -17,8 +27,10 @@ import { prelu } from './prelu.js';
 import { reduce } from './reduce.js';
 import { relu } from './relu.js';
 import { expand, tile } from './repeat.js';
+import { resize } from './resize.js';
 import type { GradRule } from './rule.js';
 import { slice } from './slice.js';
+import { logSoftmax, softmax } from './softmax.js';
 import { unary } from './unary.js';
 import { reshape, transpose } from './views.js';
 import { where } from './where.js';
@@ -57,6 +69,22 @@ export const RULES: readonly GradRule[] = [
   transpose,
   unary,
   where,
+  averagePool,
+  batchNormalization,
+  conv,
+  convTranspose,
+  globalAveragePool,
+  globalMaxPool,
+  groupNormalization,
+  instanceNormalization,
+  layerNormalization,
+  logSoftmax,
+  maxPool,
+  negativeLogLikelihoodLoss,
+  pad,
+  resize,
+  softmax,
+  softmaxCrossEntropyLoss,
 ];
 
 const BY_TYPE: ReadonlyMap<string, GradRule> = new Map(
