@@ -1,10 +1,16 @@
 // The networks of bench:train, each with a batch of made-up data: random weights and inputs, the same for both sides.
-import { Random } from '../base/random.js';
-import { type DenseTensor, denseTensor, elementCount, float32Tensor, type NamedTensor } from '../onnx/tensor.js';
+import type { Random } from '../base/random.js';
+import { type DenseTensor, denseTensor, elementCount, float32Tensor } from '../onnx/tensor.js';
 import type { OptimizerSpec } from '../operators/train/types.js';
 import { architecture } from '../workloads/zoo/architectures.js';
 import type { Network, Weights } from '../workloads/zoo/network.js';
 import { cifarResNet, mobileNetV2 } from './train-networks.js';
+
+/** An input of the batch. */
+export interface DenseInput {
+  readonly name: string;
+  readonly tensor: DenseTensor;
+}
 
 export interface BenchModel {
   /** As bench/peers/train_models.py has it. */
@@ -16,7 +22,7 @@ export interface BenchModel {
   readonly dims?: Readonly<Record<string, number>>;
   build(weights: Weights): Network;
   /** The batch's inputs. */
-  inputs(random: Random): readonly NamedTensor[];
+  inputs(random: Random): readonly DenseInput[];
 }
 
 const SGD: OptimizerSpec = { kind: 'sgd', rate: 0.01, momentum: 0.9, weightDecay: 0 };

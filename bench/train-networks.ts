@@ -50,7 +50,12 @@ export function mobileNetV2(weights: Weights): Network {
   const { graph: g } = net;
   const block = (from: Value, path: string, convolution: Convolution): Value =>
     g.node('Clip', [normalised(net, from, `${path}.0`, `${path}.1`, convolution), g.float32(0), g.float32(6)]);
-  let x = block(g.input('input', 'float32', ['N', 3, 224, 224]), 'features.0', { from: 3, to: 32, kernel: 3, stride: 2 });
+  let x = block(g.input('input', 'float32', ['N', 3, 224, 224]), 'features.0', {
+    from: 3,
+    to: 32,
+    kernel: 3,
+    stride: 2,
+  });
   let [from, index] = [32, 1];
   for (const [expand, to, count, first] of MOBILENET) {
     for (let i = 0; i < count; i++, index++) {

@@ -17,9 +17,9 @@ import { profileSteps } from './train-profile.js';
 import { type Job, type Side, type Steps, TrainSide } from './train-sides.js';
 
 const BOUNDS = { time: 1.5, memory: 1.5, loss: 1e-3 } as const;
-const THREADS = [1, 2];
+const THREADS = (process.env.THREADS ?? '1,2').split(',').map(Number);
 /** Rounds of as many steps of each side in turn. */
-const ROUNDS = 8;
+const ROUNDS = Number(process.env.ROUNDS ?? 8);
 const STEPS = 3;
 const WARM_UP = 3;
 
@@ -40,9 +40,7 @@ async function prepare(model: BenchModel, folder: string): Promise<Omit<Job, 'th
   const random = new Random(3);
   const inputs = model.inputs(random);
   const labels = Array.from({ length: model.batch }, () => random.integer(model.classes));
-  for (const { name, tensor } of inputs) {
-    if (tensor.dtype !== 'string') await writeNpy(join(batch, `${name}.npy`), tensor);
-  }
+  for (const { name, tensor } of inputs) await writeNpy(join(batch, `${name}.npy`), tensor);
   await writeNpy(join(batch, 'labels.npy'), int64Tensor([model.batch], labels));
   const targets = new Float32Array(elementCount([model.batch, model.classes]));
   for (const [i, label] of labels.entries()) targets[i * model.classes + label] = 1;
