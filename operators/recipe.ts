@@ -1,5 +1,6 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TierbedError } from '../base/errors.js';
+import { messageOf, TierbedError } from '../base/errors.js';
 import { cacheDir } from '../base/paths.js';
 import { type Progress, silent } from '../base/progress.js';
 import { partHash } from '../workloads/prepared.js';
@@ -7,7 +8,7 @@ import type { Workload } from '../workloads/types.js';
 import { assertTakes } from './check-recipe.js';
 import { operator } from './index.js';
 import { describeModel } from './model-files.js';
-import type { Step, Variant } from './variant.js';
+import { hashFile, type Step, type Variant } from './variant.js';
 import { keepStep, readKept, stepKey } from './variant-cache.js';
 
 export interface BuildOptions {
@@ -41,6 +42,17 @@ export async function buildVariants(
   return variants;
 }
 
+async function fileHash(path: string, operator: string): Promise<string> {
+  try {
+    return (await hashFile(path)).sha256;
+  } catch (error) {
+    throw new TierbedError('missing', `${operator}: cannot read ${path}: ${messageOf(error)}`, {
+      fix: 'Give the path of a file; in a recipe or a study it is relative to that file.',
+      cause: error,
+    });
+  }
+}
+
 async function takeStep(workload: Workload, variant: Variant, step: Step, options: BuildOptions): Promise<Variant[]> {
   const { signal = new AbortController().signal, progress = silent, threads = 0 } = options;
   if (signal.aborted) throw new TierbedError('cancelled', 'cancelled while models were built');
@@ -52,16 +64,20 @@ async function takeStep(workload: Workload, variant: Variant, step: Step, option
     data.push(await partHash(workload, part, signal));
     progress.stop();
   }
+  for (const path of taken.files?.(step.options) ?? []) data.push(await fileHash(path, step.operator));
   const cache = options.cache ?? join(cacheDir(), 'variants');
   const key = stepKey(workload.name, variant, step, taken.version, data);
+  const workDir = join(cache, 'training', key);
   const kept = await readKept(join(cache, key), variant);
   const { tookMs, made } =
     kept ??
     (await keepStep(cache, key, variant, async (outDir) => {
       const startMs = performance.now();
-      const made = await taken.apply(variant, step.options, { workload, outDir, threads, progress, signal });
+      const context = { workload, outDir, workDir, threads, progress, signal };
+      const made = await taken.apply(variant, step.options, context);
       return { tookMs: performance.now() - startMs, made };
     }));
+  await rm(workDir, { recursive: true, force: true });
   return made.map(({ name, stages, facts = {} }): Variant => {
     const took = { ...step, version: taken.version, tookMs, cached: kept !== undefined, facts };
     return { name, stages, steps: [...variant.steps, took] };

@@ -13,10 +13,7 @@ export type Augment = (slots: readonly Slot[], id: string, epoch: number) => voi
 
 /** The augmentations there are, by the spec's `kind`: a new one is a file here and a line below. */
 const AUGMENTATIONS: {
-  readonly [K in AugmentSpec['kind']]: (
-    spec: Extract<AugmentSpec, { kind: K }>,
-    form: readonly Slot[],
-  ) => Augmentation;
+  readonly [K in AugmentSpec['kind']]: (spec: Extract<AugmentSpec, { kind: K }>, form: readonly Slot[]) => Augmentation;
 } = {
   crop,
   flip: (_, form) => flip(form),

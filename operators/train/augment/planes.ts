@@ -39,7 +39,15 @@ export function pictures(slots: readonly Slot[], kind: string): readonly [Planes
 export function picturesOrSeries(slots: readonly Slot[], kind: string): readonly [Planes, ...Planes[]] {
   const series = slots.flatMap(({ values, shape }, slot): Planes[] => {
     if (!(values instanceof Float32Array) || shape.length === 0 || shape.length > 2) return [];
-    return [{ slot, outer: shape.length === 2 ? (shape[0] as number) : 1, rows: 1, columns: shape.at(-1) as number, inner: 1 }];
+    return [
+      {
+        slot,
+        outer: shape.length === 2 ? (shape[0] as number) : 1,
+        rows: 1,
+        columns: shape.at(-1) as number,
+        inner: 1,
+      },
+    ];
   });
   return isSome(series) ? series : pictures(slots, kind);
 }

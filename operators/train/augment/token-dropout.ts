@@ -33,7 +33,8 @@ function tokensAt(form: readonly Slot[], input: string | undefined): number {
   const whole = form.flatMap(({ values, input: name }, i) =>
     values instanceof BigInt64Array || values instanceof Int32Array ? [{ name, i }] : [],
   );
-  const found = whole.find(({ name }) => name === (input ?? 'input_ids')) ?? (whole.length === 1 ? whole[0] : undefined);
+  const found =
+    whole.find(({ name }) => name === (input ?? 'input_ids')) ?? (whole.length === 1 ? whole[0] : undefined);
   if (found && (input === undefined || found.name === input)) return found.i;
   if (whole.length === 0) throw refused(form, 'token-dropout', 'tokens, int64 or int32');
   throw new TierbedError('invalid', `augment: token-dropout does not know which input has the tokens`, {

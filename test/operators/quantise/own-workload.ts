@@ -60,7 +60,8 @@ export async function applied(
   const outDir = join(folder, `made-${folders++}`);
   await mkdir(outDir);
   const variant: Variant = { name: 'whole', stages: [await describeModel(workload.modelPath)], steps: [] };
-  const context = { workload, threads: 1, outDir, progress: silent, signal: new AbortController().signal };
+  const workDir = join(folder, 'work');
+  const context = { workload, threads: 1, outDir, workDir, progress: silent, signal: new AbortController().signal };
   const [made] = await operator.apply(variant, options, context);
   if (!made) throw new Error('nothing was made');
   return { ...made, path: made.stages[0]?.files[0]?.path as string };

@@ -12,7 +12,7 @@ import { checkNode, type GradientOptions } from './check-gradient.js';
 interface Stored {
   readonly shape: readonly number[];
   /** `int16`: float32 elements in parts of `UNIT`, which a third of the bytes hold exactly. */
-  readonly type: 'float32' | 'int16' | 'int64';
+  readonly type: 'float32' | 'int16' | 'int64' | 'bool';
   readonly data: string;
   readonly constant?: boolean;
 }
@@ -90,7 +90,7 @@ function assertNear(what: string, actual: Float32Array | undefined, stored: Stor
 }
 
 function feedOf(stored: Stored): Feed {
-  const dtype = stored.type === 'int64' ? 'int64' : 'float32';
+  const dtype = stored.type === 'int64' || stored.type === 'bool' ? stored.type : 'float32';
   return { dtype, shape: stored.shape, value: [...elementsOf(stored)], constant: stored.constant ?? false };
 }
 
@@ -98,6 +98,7 @@ function elementsOf({ type, data }: Stored): Float32Array {
   // A copy, for a Buffer need not be aligned.
   const { buffer } = new Uint8Array(Buffer.from(data, 'base64'));
   if (type === 'int16') return Float32Array.from(new Int16Array(buffer), (value) => value / UNIT);
+  if (type === 'bool') return Float32Array.from(new Uint8Array(buffer));
   if (type === 'int64') return Float32Array.from(new BigInt64Array(buffer), Number);
   return new Float32Array(buffer);
 }
