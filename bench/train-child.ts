@@ -22,7 +22,7 @@ async function open(job: Job): Promise<Trainee> {
 }
 
 const job = JSON.parse(await readFile(process.argv[2] as string, 'utf8')) as Job;
-const inputs = decodeItemFile(new Uint8Array(await readFile(job.item)));
+const inputs = decodeItemFile(Uint8Array.from(await readFile(job.item)));
 const trainee = await open(job);
 process.stdout.write(`${JSON.stringify({ version: 'Tierbed' })}\n`);
 for await (const line of createInterface({ input: process.stdin })) {

@@ -4,7 +4,6 @@ import { type DenseTensor, denseTensor, elementCount, float32Tensor } from '../o
 import type { OptimizerSpec } from '../operators/train/types.js';
 import { architecture } from '../workloads/zoo/architectures.js';
 import type { Network, Weights } from '../workloads/zoo/network.js';
-import { cifarResNet, mobileNetV2 } from './train-networks.js';
 
 /** An input of the batch. */
 export interface DenseInput {
@@ -60,9 +59,12 @@ export function int64Tensor(shape: readonly number[], values: readonly number[])
 export const MODELS: readonly BenchModel[] = [
   {
     ...{ name: 'resnet20', batch: 64, classes: 10, optimizer: SGD, inputs: picture(64, 32) },
-    build: (weights) => cifarResNet(3, weights),
+    build: (weights) => architecture('resnet20').build(weights),
   },
-  { name: 'mobilenet_v2', batch: 8, classes: 1000, optimizer: SGD, inputs: picture(8, 224), build: mobileNetV2 },
+  {
+    ...{ name: 'mobilenet_v2', batch: 8, classes: 1000, optimizer: { ...SGD, rate: 1e-3 }, inputs: picture(8, 224) },
+    build: (weights) => architecture('mobilenet_v2').build(weights),
+  },
   {
     ...{ name: 'bert-small', batch: 8, classes: 2, dims: { sequence: LENGTH }, inputs: text(8) },
     optimizer: { kind: 'adamw', rate: 1e-4, weightDecay: 0.01, noDecay: [] },
