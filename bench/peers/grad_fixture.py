@@ -62,12 +62,16 @@ class Cases:
         )
 
     def write(self, file):
-        FIXTURES.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"torch": torch.__version__.split("+")[0], "cases": self._cases}, separators=(",", ":"))
-        # Without a time, so that the same cases are the same bytes.
-        path = FIXTURES / file
-        path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-        print(f"{file}: {len(self._cases)} cases, {path.stat().st_size} bytes")
+        write_fixture(file, {"cases": self._cases})
+
+
+def write_fixture(file, content):
+    FIXTURES.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"torch": torch.__version__.split("+")[0], **content}, separators=(",", ":"))
+    # Without a time, so that the same content is the same bytes.
+    path = FIXTURES / file
+    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    print(f"{file}: {path.stat().st_size} bytes")
 
 
 class Constant:
