@@ -13,7 +13,6 @@ import { blockedForward } from './blocked/forward.js';
 import { fuseBlocked } from './blocked/fuse.js';
 import { lower } from './blocked/lower.js';
 import { inOrder } from './order.js';
-import { fuseGelu } from './passes/fuse-gelu.js';
 import { blockSize } from '../runtime/block-size.js';
 import { bindBatch, staticShapes } from './static-shapes.js';
 
@@ -82,7 +81,7 @@ export async function trainingGraph(given: Model, options: TrainingGraphOptions)
   const whole = forward(opened);
   const loss = append({ builder: whole, batch, shapeOf: (tensor) => knownShape(known, tensor) });
   whole.output(loss, 'float32');
-  const inferring = fuseGelu(whole.build(), outputs);
+  const inferring = whole.build();
   const shapes = await staticShapes(inferring);
   const block = layout === 'plain' ? undefined : await blockSize();
   const blocked = block && blockedForward(inferring, { block, shapes, batchNorm, keep: outputs });
