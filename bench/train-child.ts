@@ -22,9 +22,10 @@ async function open(job: Job): Promise<Trainee> {
 }
 
 const job = JSON.parse(await readFile(process.argv[2] as string, 'utf8')) as Job;
+const startBytes = await peakMemoryBytes();
 const inputs = decodeItemFile(Uint8Array.from(await readFile(job.item)));
 const trainee = await open(job);
-process.stdout.write(`${JSON.stringify({ version: 'Tierbed' })}\n`);
+process.stdout.write(`${JSON.stringify({ version: 'Tierbed', startBytes })}\n`);
 for await (const line of createInterface({ input: process.stdin })) {
   const { steps } = JSON.parse(line) as { steps: number };
   const answer = { ms: [] as number[], cpuMs: [] as number[], loss: [] as number[] };

@@ -38,16 +38,24 @@ const COMMANDS: Readonly<Record<Side, readonly string[]>> = {
   torch: [PYTHON, join(packageRoot, 'bench', 'peers', 'train.py')],
 };
 
+interface Ready {
+  readonly version: string;
+  readonly startBytes: number;
+}
+
 /** A process that holds a network, and trains it step by step when it is told to. */
 export class TrainSide {
   readonly version: string;
+  /** Peak memory when its libraries were loaded and nothing else. */
+  readonly startBytes: number;
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
 
-  private constructor(child: ChildProcess, answers: AsyncIterator<string>, version: string) {
+  private constructor(child: ChildProcess, answers: AsyncIterator<string>, ready: Ready) {
     this.#child = child;
     this.#answers = answers;
-    this.version = version;
+    this.version = ready.version;
+    this.startBytes = ready.startBytes;
   }
 
   /** Starts a side, and waits until it is ready. */
@@ -61,7 +69,7 @@ export class TrainSide {
     ]();
     const first = await answers.next();
     if (first.done) throw new Error(`the ${side} side ended before it was ready`);
-    return new TrainSide(child, answers, (JSON.parse(first.value) as { version: string }).version);
+    return new TrainSide(child, answers, JSON.parse(first.value) as Ready);
   }
 
   /** Has it do some steps. */

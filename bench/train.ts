@@ -1,9 +1,10 @@
 // npm run bench:train: a step of training (forward, loss, backward, optimiser) beside PyTorch eager: the same network,
 // weights, batch, optimiser and threads on the same processor, in turn. Needs bench/peers/setup-train.sh. Names of
-// networks measure these alone and leave the other rows as they are.
+// networks measure these alone and leave the other rows as they are; --threads 1 and --rounds 2 are for a try.
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { packageRoot } from '../base/paths.js';
 import { Random } from '../base/random.js';
 import { elementCount, float32Tensor } from '../onnx/tensor.js';
@@ -17,9 +18,9 @@ import { profileSteps } from './train-profile.js';
 import { type Job, type Side, type Steps, TrainSide } from './train-sides.js';
 
 const BOUNDS = { time: 1.5, memory: 1.5, loss: 1e-3 } as const;
-const THREADS = (process.env.THREADS ?? '1,2').split(',').map(Number);
+const THREADS = [1, 2];
 /** Rounds of as many steps of each side in turn. */
-const ROUNDS = Number(process.env.ROUNDS ?? 8);
+const ROUNDS = 8;
 const STEPS = 3;
 const WARM_UP = 3;
 
@@ -60,7 +61,7 @@ async function measure(model: BenchModel, threads: number, folder: string): Prom
   };
   const done: Record<Side, Steps[]> = { ours: [], torch: [] };
   try {
-    for (let round = 0; round <= ROUNDS; round++) {
+    for (let round = 0; round <= rounds; round++) {
       const order: Side[] = round % 2 === 0 ? ['ours', 'torch'] : ['torch', 'ours'];
       for (const side of order) done[side].push(await sides[side].steps(round === 0 ? WARM_UP : STEPS));
     }
@@ -78,6 +79,8 @@ async function measure(model: BenchModel, threads: number, folder: string): Prom
     ...{ model: model.name, batch: model.batch, threads, optimizer: model.optimizer.kind },
     ...{ ms, torchMs, timeRatio: ms / torchMs, cpuRatio: cpuMs / torchCpuMs },
     ...{ peakMB, torchPeakMB, memoryRatio: peakMB / torchPeakMB },
+    // Without what a process has when it has loaded its libraries: PyTorch's build for GPUs has half a gigabyte of these.
+    grownRatio: (peakMB - sides.ours.startBytes / 1e6) / (torchPeakMB - sides.torch.startBytes / 1e6),
     // The first losses of both: forward and backward pass and optimiser do the same thing.
     lossDifference: Math.max(...loss('ours').map((value, i) => Math.abs(value / (theirs[i] as number) - 1))),
     torch: sides.torch.version,
@@ -100,14 +103,19 @@ async function keptRows(measured: ReadonlySet<string>): Promise<Row[]> {
   return (JSON.parse(text) as { rows: Row[] }).rows.filter(({ model }) => !measured.has(model as string));
 }
 
-const wanted = process.argv.slice(2);
+const { positionals: wanted, values: given } = parseArgs({
+  allowPositionals: true,
+  options: { threads: { type: 'string' }, rounds: { type: 'string' } },
+});
+const threadCounts = given.threads?.split(',').map(Number) ?? THREADS;
+const rounds = Number(given.rounds ?? ROUNDS);
 const models = wanted.length > 0 ? MODELS.filter(({ name }) => wanted.includes(name)) : MODELS;
 if (models.length === 0) throw new Error(`no such model; there are: ${MODELS.map(({ name }) => name).join(', ')}`);
 const folder = await mkdtemp(join(tmpdir(), 'tierbed-train-'));
 try {
   const rows: Row[] = wanted.length > 0 ? await keptRows(new Set(models.map(({ name }) => name))) : [];
   for (const model of models) {
-    for (const threads of THREADS) {
+    for (const threads of threadCounts) {
       rows.push(await measure(model, threads, join(folder, model.name)));
       process.stderr.write(`${JSON.stringify(rows.at(-1))}\n`);
     }

@@ -37,6 +37,7 @@ def optimizer_of(model: torch.nn.Module, spec: dict) -> torch.optim.Optimizer:
 
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
+    start = peak_memory_bytes()
     torch.set_num_threads(job["threads"])
     torch.set_num_interop_threads(1)
     torch.manual_seed(0)
@@ -55,14 +56,14 @@ def main() -> None:
         optimizer.step()
         return loss.item()
 
-    print(json.dumps({"version": f"PyTorch {torch.__version__}"}), flush=True)
+    print(json.dumps({"version": f"PyTorch {torch.__version__}", "startBytes": start}), flush=True)
     for line in sys.stdin:
         order = json.loads(line)
         answer = {"ms": [], "cpuMs": [], "loss": []}
         for _ in range(order["steps"]):
-            start, cpu = time.perf_counter(), time.process_time()
+            began, cpu = time.perf_counter(), time.process_time()
             loss = step()
-            answer["ms"].append(1000 * (time.perf_counter() - start))
+            answer["ms"].append(1000 * (time.perf_counter() - began))
             answer["cpuMs"].append(1000 * (time.process_time() - cpu))
             answer["loss"].append(loss)
         answer["peakMemoryBytes"] = peak_memory_bytes()

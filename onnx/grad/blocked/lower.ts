@@ -13,9 +13,11 @@ export function lower(model: Model, shapes: ReadonlyMap<string, TensorType>): Mo
   const opsetImport = model.opsetImport.filter(({ domain }) => domain !== BLOCKED);
   const builder = GraphBuilder.from({ ...model, opsetImport, graph: { ...model.graph, nodes: [] } });
   const sizes = (name: string): Picture => shapes.get(name)?.shape as unknown as Picture;
+  let lowered = 0;
+  const freeName = (): string => `lowered_${lowered++}`;
   for (const node of nodes) {
     if (node.domain !== BLOCKED) builder.copy(node);
-    else LOWERED[node.opType]?.(new BlockedEmitter(builder, intAttr(node, 'block') as number), node, sizes);
+    else LOWERED[node.opType]?.(new BlockedEmitter(builder, intAttr(node, 'block') as number, freeName), node, sizes);
   }
   return builder.build();
 }
@@ -36,7 +38,7 @@ const LOWERED: Readonly<Record<string, Lower>> = {
     else to.convolution(x, w, shape, geometry, { ...options, plainInput: intAttr(node, 'plain') === 1 });
   },
   Statistics(to, { inputs, outputs }, sizes) {
-    const [x, mean, variance] = [inputs[0], ...outputs] as readonly [string, string, string];
+    const [x, mean, variance] = [...inputs, ...outputs] as string[] as [string, string, string];
     emitStatistics(to, x, sizes(x), { mean, variance });
   },
   BatchNormalization(to, node, sizes) {

@@ -47,11 +47,11 @@ export function emitStatistics(
 ): void {
   const [n, , height, width] = shape;
   const { builder } = to;
-  builder.node('Identity', [to.mean(x, shape)], {}, names.mean);
-  const squares = builder.node('Mul', [to.dot(x, x, shape), builder.float32(1 / (n * height * width))]);
-  const square = builder.node('Mul', [names.mean, names.mean]);
+  to.emit('Identity', [to.mean(x, shape)], {}, names.mean);
+  const squares = to.emit('Mul', [to.dot(x, x, shape), builder.float32(1 / (n * height * width))]);
+  const square = to.emit('Mul', [names.mean, names.mean]);
   // Rounding may leave less than nothing of a channel that is the same everywhere.
-  builder.node('Relu', [builder.node('Sub', [squares, square])], {}, names.variance);
+  to.emit('Relu', [to.emit('Sub', [squares, square])], {}, names.variance);
 }
 
 /** Adds the normalisation itself, under a name. */
@@ -64,8 +64,8 @@ export function emitNormalisation(
 ): void {
   const { builder } = to;
   const [x, scale, bias, mean, variance] = inputs as readonly [Value, Value, Value, Value, Value];
-  const deviation = builder.node('Sqrt', [builder.node('Add', [variance, builder.float32(epsilon)])]);
-  const slope = builder.node('Div', [scale, deviation]);
-  const level = builder.node('Sub', [bias, builder.node('Mul', [mean, slope])]);
+  const deviation = to.emit('Sqrt', [to.emit('Add', [variance, builder.float32(epsilon)])]);
+  const slope = to.emit('Div', [scale, deviation]);
+  const level = to.emit('Sub', [bias, to.emit('Mul', [mean, slope])]);
   to.affine(x, channels, slope, level, { name });
 }
