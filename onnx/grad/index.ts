@@ -28,6 +28,9 @@ import { reduce } from './reduce.js';
 import { relu } from './relu.js';
 import { expand, tile } from './repeat.js';
 import { resize } from './resize.js';
+import { blockedConvolution } from './blocked/convolution.js';
+import { blockedClip, blockedPool, fromBlocks, toBlocks } from './blocked/layout.js';
+import { blockedNormalisation } from './blocked/normalisation.js';
 import type { GradRule } from './rule.js';
 import { slice } from './slice.js';
 import { logSoftmax, softmax } from './softmax.js';
@@ -40,6 +43,10 @@ export const RULES: readonly GradRule[] = [
   add,
   averagePool,
   batchNormalization,
+  blockedClip,
+  blockedConvolution,
+  blockedNormalisation,
+  blockedPool,
   clip,
   concat,
   conv,
@@ -49,6 +56,7 @@ export const RULES: readonly GradRule[] = [
   dropout,
   einsum,
   expand,
+  fromBlocks,
   gather,
   gatherElements,
   gelu,
@@ -82,6 +90,7 @@ export const RULES: readonly GradRule[] = [
   steps,
   sub,
   tile,
+  toBlocks,
   transpose,
   unary,
   where,
