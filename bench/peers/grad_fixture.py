@@ -36,8 +36,8 @@ class Cases:
     def add(self, name, op, function, inputs, attributes=None, opset=None):
         """Adds a node.
 
-        inputs: arrays of floats (differentiated), of integers (constants), `constant(array)`, or None where the node has
-        none. function: PyTorch tensors of those that are not None, in their order, in; the node's float outputs out.
+        inputs: arrays of floats (differentiated), of integers (constants), `constant(array)`, `fed(array)`, or None where
+        the node has none. function: PyTorch tensors of those that are not None, in their order, in; the node's float outputs out.
         """
         tensors = [None if i is None else tensor_of(i) for i in inputs]
         outputs = function(*[t for t in tensors if t is not None])
@@ -62,12 +62,16 @@ class Cases:
         )
 
     def write(self, file):
-        FIXTURES.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"torch": torch.__version__.split("+")[0], "cases": self._cases}, separators=(",", ":"))
-        # Without a time, so that the same cases are the same bytes.
-        path = FIXTURES / file
-        path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-        print(f"{file}: {len(self._cases)} cases, {path.stat().st_size} bytes")
+        write_fixture(file, {"cases": self._cases})
+
+
+def write_fixture(file, content):
+    FIXTURES.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"torch": torch.__version__.split("+")[0], **content}, separators=(",", ":"))
+    # Without a time, so that the same content is the same bytes.
+    path = FIXTURES / file
+    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    print(f"{file}: {path.stat().st_size} bytes")
 
 
 class Constant:
@@ -80,6 +84,20 @@ def constant(array):
     return Constant(np.asarray(array))
 
 
+class Fed:
+    def __init__(self, array):
+        self.array = array
+
+
+def fed(array):
+    """An input of integers or truth values that is no constant."""
+    return Fed(np.asarray(array))
+
+
+def array_of(given):
+    return given.array if isinstance(given, (Constant, Fed)) else given
+
+
 def attribute_of(value):
     """JSON does not tell 1.0 from 1."""
     if isinstance(value, float):
@@ -90,16 +108,22 @@ def attribute_of(value):
 
 
 def tensor_of(given):
-    array = given.array if isinstance(given, Constant) else given
+    array = array_of(given)
     if array.dtype.kind in "ib":
         return torch.from_numpy(array)
     return torch.from_numpy(array.astype(np.float64)).requires_grad_(not isinstance(given, Constant))
 
 
 def stored_input(given):
-    array = given.array if isinstance(given, Constant) else given
-    kept = exact(array) if array.dtype.kind == "f" else encoded(array.astype(np.int64), "int64")
-    return {**kept, "constant": True} if isinstance(given, Constant) or array.dtype.kind == "i" else kept
+    array = array_of(given)
+    if array.dtype.kind == "f":
+        kept = exact(array)
+    elif array.dtype.kind == "b":
+        kept = encoded(array.astype(np.uint8), "bool")
+    else:
+        kept = encoded(array.astype(np.int64), "int64")
+    fixed = isinstance(given, Constant) or (array.dtype.kind == "i" and not isinstance(given, Fed))
+    return {**kept, "constant": True} if fixed else kept
 
 
 def exact(array):

@@ -6,7 +6,7 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from grad_fixture import Cases, constant
+from grad_fixture import Cases, constant, exact, stored, write_fixture
 
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -365,6 +365,44 @@ def pictures():
     cases.write("pictures.json.gz")
 
 
+def network():
+    """One training step of a small network: test/onnx/grad/training-graph.test.ts has the same."""
+    cases = Cases(8)
+    shapes = {"stem": [8, 3, 3, 3], "depthwise": [8, 1, 3, 3], "pointwise": [8, 8, 1, 1]}
+    state = {f"{name}.weight": cases.uniform(*shape, low=-0.5, high=0.5) for name, shape in shapes.items()}
+    for name in ("bn1", "bn2", "bn3"):
+        state |= {f"{name}.weight": cases.uniform(8, low=0.5, high=1.5), f"{name}.bias": cases.uniform(8, low=-0.5, high=0.5)}
+    state |= {"fc.weight": cases.uniform(5, 8, low=-0.5, high=0.5), "fc.bias": cases.uniform(5, low=-0.5, high=0.5)}
+    labels = torch.from_numpy(cases.rng.integers(0, 5, 6))
+    targets = F.one_hot(labels, 5).double() * 0.875 + 0.025
+    inputs = {"x": cases.uniform(6, 3, 9, 8), "targets": targets.numpy().astype(np.float32)}
+    w = {name: torch.from_numpy(value).requires_grad_() for name, value in state.items()}
+    statistics = {}
+
+    def bn(name, x):
+        statistics[f"{name}.mean"] = x.mean((0, 2, 3))
+        statistics[f"{name}.variance"] = x.var((0, 2, 3), unbiased=False)
+        return F.batch_norm(x, None, None, w[f"{name}.weight"], w[f"{name}.bias"], training=True, eps=1e-5)
+
+    x = torch.from_numpy(inputs["x"])
+    x = F.relu(bn("bn1", F.conv2d(x, w["stem.weight"], padding=1)))
+    x = F.max_pool2d(x, 3, 2, 1)
+    y = F.relu6(bn("bn2", F.conv2d(x, w["depthwise.weight"], padding=1, groups=8)))
+    y = bn("bn3", F.conv2d(y, w["pointwise.weight"]))
+    x = F.relu(x + y).mean((2, 3))
+    scores = F.linear(x, w["fc.weight"], w["fc.bias"])
+    loss = F.cross_entropy(scores, torch.from_numpy(inputs["targets"]).double())
+    loss.backward()
+    write_fixture("network.json.gz", {
+        "inputs": {name: exact(value) for name, value in inputs.items()},
+        "weights": {name: exact(value) for name, value in state.items()},
+        "loss": loss.item(),
+        "gradients": {name: stored(value.grad.numpy()) for name, value in w.items()},
+        "statistics": {name: stored(value.detach().numpy()) for name, value in statistics.items()},
+    })
+
+
+network()
 convolutions()
 transposed_convolutions()
 pools()

@@ -13,24 +13,37 @@ export function curveCsv(curve: readonly CurvePoint[]): string {
   return [COLUMNS.join(','), ...lines, ''].join('\n');
 }
 
-/** Writes `curve.json` and `curve.csv`: each is there whole, as it was or as it is. @throws TierbedError as `diskError` */
-export async function writeCurve(folder: string, curve: readonly CurvePoint[]): Promise<void> {
-  await replace(folder, 'curve.json', `${JSON.stringify(curve, null, 2)}\n`);
-  await replace(folder, 'curve.csv', curveCsv(curve));
+/**
+ * Writes a curve as CSV, and as JSON unless told otherwise: each file is there whole, as it was or as it is.
+ *
+ * @throws TierbedError as `diskError`
+ */
+export async function writeCurve(
+  folder: string,
+  curve: readonly CurvePoint[],
+  { name = 'curve', json = true }: { readonly name?: string; readonly json?: boolean } = {},
+): Promise<void> {
+  if (json) await replace(folder, `${name}.json`, `${JSON.stringify(curve, null, 2)}\n`);
+  await replace(folder, `${name}.csv`, curveCsv(curve));
 }
 
 /**
- * Writes `curve.svg`.
+ * Writes a curve as a picture, `NAME.svg`.
  *
  * @param metric its title
  * @throws TierbedError as `diskError`
  */
-export async function writePlot(folder: string, curve: readonly CurvePoint[], metric: string): Promise<void> {
+export async function writePlot(
+  folder: string,
+  curve: readonly CurvePoint[],
+  metric: string,
+  name = 'curve',
+): Promise<void> {
   // Loaded when it is needed: it takes longer than everything else here.
   const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
   const view = new vega.View(vega.parse(compile(curveChart(curve, metric)).spec), { renderer: 'none' });
   try {
-    await replace(folder, 'curve.svg', await view.toSVG());
+    await replace(folder, `${name}.svg`, await view.toSVG());
   } finally {
     view.finalize();
   }

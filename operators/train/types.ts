@@ -58,6 +58,8 @@ export interface TrainPlugin {
   readonly buffers?: readonly string[];
   /** What it must find again when training resumes from a checkpoint, beside weights and buffers; changed in place. */
   readonly state?: Readonly<Record<string, Float32Array>>;
+  /** Whether weights behind this many of all steps are what is wanted: with `patience`, no epoch before counts as best. */
+  settled?(step: number, steps: number): boolean;
   /** Behind the backward pass, before weights change. */
   beforeUpdate?(step: StepView): void;
   /** When weights have changed. */
