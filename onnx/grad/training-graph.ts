@@ -7,6 +7,7 @@ import { isOnnxDomain, onnxVersion } from '../passes/walk.js';
 import { upgradeOpset } from '../upgrade/index.js';
 import { emitBatchNormalization, type RunningStatistics } from './batch-statistics.js';
 import { differentiate, type Gradient } from './differentiate.js';
+import { fuseGelu } from './fuse-gelu.js';
 import { withKnownValues } from './known-values.js';
 import { bindBatch, staticShapes } from './static-shapes.js';
 
@@ -67,7 +68,7 @@ export async function trainingGraph(given: Model, options: TrainingGraphOptions)
   }
   const current = onnxVersion(given) >= OPSET ? given : (await upgradeOpset(given, OPSET)).model;
   const bound = bindBatch(current, batch, dims);
-  const opened = withConstants(weightsAsInputs(bound, [...weights, ...buffers]), outputs);
+  const opened = fuseGelu(withConstants(weightsAsInputs(bound, [...weights, ...buffers]), outputs), outputs);
   const shapes = await staticShapes(opened);
   const { builder, statistics } =
     batchNorm === 'batch' ? inTrainingForm(opened, shapes) : { builder: forward(opened), statistics: [] };
