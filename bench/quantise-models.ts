@@ -86,7 +86,8 @@ function classifier(
     async load() {
       const { calibration, evaluation } = await data();
       return {
-        ...{ name, modelPath: shared('models', file), items: evaluation, calibration, tuning: [], preprocess },
+        ...{ name, modelPath: shared('models', file), preprocess },
+        ...{ items: evaluation, training: [], calibration, tuning: [] },
         ...{ postprocess: { kind: 'argmax', output }, metric: 'top1' },
       };
     },
@@ -137,7 +138,8 @@ const bert: BenchModel = {
     const modelPath = join(folder, 'bert-small.onnx');
     if (!existsSync(modelPath)) await buildFile(architecture('bert-small'), modelPath);
     return {
-      ...{ name: 'bert-small', modelPath, items: texts(200, 50), calibration: texts(50, 0), tuning: [] },
+      ...{ name: 'bert-small', modelPath },
+      ...{ items: texts(200, 50), training: [], calibration: texts(50, 0), tuning: [] },
       ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'argmax', output: 'logits' }, metric: 'top1' },
     };
   },

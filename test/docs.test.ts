@@ -115,7 +115,7 @@ test('docs/operators.md has a row and a section for every operator', () => {
 test('docs/apply.md has every key of a manifest and every option of the command', () => {
   const text = doc('apply.md');
   const keys = keysIn(JSON.parse(read('docs', 'manifest.schema.json')));
-  const inPlain = ['calibration', 'tuning', 'evaluation', 'kind'];
+  const inPlain = ['training', 'calibration', 'tuning', 'evaluation', 'kind'];
   assert.ok(keys.length > 40);
   assert.deepEqual(
     missingIn(

@@ -123,7 +123,7 @@ export class GradNode {
   /** The numbers of a constant integer input. @throws as `constant` */
   integers(i: number): readonly number[] {
     const { dtype, data } = this.constant(i);
-    // A copy, for the bytes need not be aligned; slice() of a Buffer would be none.
+    // Not `slice`: that of a Buffer, as a file's weights are in, copies nothing.
     const bytes = new Uint8Array(data).buffer;
     if (dtype === 'int64') return Array.from(new BigInt64Array(bytes), Number);
     if (dtype === 'int32') return [...new Int32Array(bytes)];

@@ -1,10 +1,11 @@
 import { TierbedError } from '../../base/errors.js';
 import { GraphBuilder, type Value } from '../build.js';
 import type { TensorType } from '../infer.js';
-import { DATA_TYPE, type Model, type Node } from '../model.js';
+import { DATA_TYPE, dtypeOf, type Model, type Node } from '../model.js';
 import { constantNodes } from '../passes/constant-nodes.js';
 import { isOnnxDomain, onnxVersion } from '../passes/walk.js';
 import { upgradeOpset } from '../upgrade/index.js';
+import { weightsAsInputs } from '../weights-as-inputs.js';
 import { emitBatchNormalization, type RunningStatistics } from './batch-statistics.js';
 import { differentiate, type Gradient } from './differentiate.js';
 import { fuseGelu } from './fuse-gelu.js';
@@ -45,7 +46,8 @@ export interface TrainingGraphOptions {
 export interface TrainingGraph {
   /**
    * Inputs: the model's, the loss's own, and the weights, which are given anew in each run. Outputs: the loss, the
-   * gradients, the batch's statistics, and what was asked for besides.
+   * gradients (of rows with their indices, where these are no input), the batch's statistics, and what was asked for
+   * besides.
    */
   readonly model: Model;
   readonly loss: Value;
@@ -75,15 +77,24 @@ export async function trainingGraph(given: Model, options: TrainingGraphOptions)
   const loss = append({ builder, batch, shapeOf: (tensor) => knownShape(shapes, tensor) });
   builder.output(loss, 'float32');
   const withLoss = builder.build();
-  const gradients = differentiate(builder, loss, weights, { shapes: await staticShapes(withLoss), rows: true });
+  const types = await staticShapes(withLoss);
+  const gradients = differentiate(builder, loss, weights, { shapes: types, rows: true });
   const listed = new Set<string>([loss]);
   const give = (tensor: Value): void => {
-    if (!listed.has(tensor)) builder.output(tensor, 'float32');
+    if (!listed.has(tensor))
+      builder.output(tensor, dtypeOf(types.get(tensor)?.dtype ?? DATA_TYPE.float32) ?? 'float32');
     listed.add(tensor);
   };
+  const inputs = new Set(withLoss.graph.inputs.map(({ name }) => name));
   for (const gradient of gradients.values()) {
     if (gradient.kind === 'dense') give(gradient.tensor);
-    else for (const { rows } of gradient.parts) give(rows);
+    else {
+      for (const { indices, rows } of gradient.parts) {
+        give(rows);
+        // Who feeds an input knows it already.
+        if (!inputs.has(indices)) give(indices);
+      }
+    }
   }
   for (const { batchMean, batchVariance } of statistics) for (const name of [batchMean, batchVariance]) give(name);
   for (const name of outputs) give(name);
@@ -107,25 +118,6 @@ function withConstants(model: Model, outputs: readonly string[]): Model {
   );
   const graph = { ...model.graph, outputs: [...model.graph.outputs, ...given] };
   return withKnownValues(constantNodes.run({ ...model, graph }) as Model);
-}
-
-/** A model whose weights are inputs. */
-function weightsAsInputs(model: Model, weights: readonly string[]): Model {
-  const { graph } = model;
-  const found = new Map(graph.initializers.map((each) => [each.name, each]));
-  const listed = new Set(weights);
-  const inputs = weights.map((name) => {
-    const weight = found.get(name);
-    if (!weight || weight.dataType !== DATA_TYPE.float32) {
-      throw new TierbedError('invalid', `${name} is no float32 weight of the model`);
-    }
-    const type = { kind: 'tensor', elemType: DATA_TYPE.float32, shape: weight.dims } as const;
-    return { name, type, docString: '', metadataProps: [] };
-  });
-  // Files of IR version 3 list their weights as inputs too.
-  const own = graph.inputs.filter(({ name }) => !found.has(name));
-  const initializers = graph.initializers.filter(({ name }) => !listed.has(name));
-  return { ...model, graph: { ...graph, inputs: [...own, ...inputs], initializers } };
 }
 
 /** The forward pass alone: what a run gives is said anew. */
