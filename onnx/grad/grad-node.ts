@@ -118,7 +118,8 @@ export class GradNode {
   /** The numbers of a constant integer input. @throws as `constant` */
   integers(i: number): readonly number[] {
     const { dtype, data } = this.constant(i);
-    const bytes = data.slice().buffer;
+    // Not `slice`: that of a Buffer copies nothing, and a file's bytes are a Buffer.
+    const bytes = new Uint8Array(data).buffer;
     if (dtype === 'int64') return Array.from(new BigInt64Array(bytes), Number);
     if (dtype === 'int32') return [...new Int32Array(bytes)];
     throw this.error(`its input ${i} is ${dtype}, not int64`);
