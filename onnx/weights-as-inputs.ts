@@ -22,5 +22,7 @@ export function weightsAsInputs(model: Model, weights: readonly string[]): Model
   // Files of IR version 3 list their weights as inputs too.
   const own = graph.inputs.filter(({ name }) => !found.has(name));
   const initializers = graph.initializers.filter(({ name }) => !listed.has(name));
-  return { ...model, graph: { ...graph, inputs: [...own, ...inputs], initializers } };
+  // From version 4 on initializers need not be inputs.
+  const irVersion = Math.max(4, model.irVersion);
+  return { ...model, irVersion, graph: { ...graph, inputs: [...own, ...inputs], initializers } };
 }

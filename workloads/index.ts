@@ -7,6 +7,7 @@ import { mustExist } from './loaders/read.js';
 import { chosenMetric, type MetricChoice, metricKind } from './metrics/index.js';
 import { modelInputs } from './model-inputs.js';
 import { loadOwn } from './own/index.js';
+import type { OwnNetwork } from './own/own-workload.js';
 import { refuseOverlap } from './parts/overlap.js';
 import { type Parts, type SplitSpec, split } from './parts/split.js';
 import { resolveStudyPath } from './paths.js';
@@ -17,6 +18,8 @@ import type { PostprocessSpec, PreprocessSpec, Workload, WorkloadPart } from './
 export interface OwnWorkloadSpec {
   readonly use: string;
   readonly seed?: number;
+  /** The teacher unless told. */
+  readonly network?: OwnNetwork;
 }
 
 /** A model with its data, as a study or a workload file names them. */
@@ -48,15 +51,14 @@ export interface LoadWorkloadOptions {
 
 /**
  * Loads a workload: everything that it refers to is checked to be there and to fit together. Items are read only where
- * parts are compared or labels made of them. A workload of the project's own is built on first use (ten to twenty
- * seconds, shown by `progress`) and kept in the cache.
+ * parts are compared or labels made of them; those of the project's own workloads are made then.
  *
  * @throws TierbedError `missing` when a file or environment variable is not there, `invalid` when something in it is
  *   wrong, `cancelled` when `signal` says so; a `KeyedError` where one of the spec's keys is to be changed
  */
 export async function loadWorkload(spec: WorkloadSpec, options: LoadWorkloadOptions): Promise<Workload> {
   if ('use' in spec) {
-    const own = await loadOwn(spec.use, { seed: spec.seed, progress: options.progress, signal: options.signal });
+    const own = await loadOwn(spec.use, { seed: spec.seed, network: spec.network });
     return { ...own, name: options.name ?? own.name };
   }
   const { progress = silent, signal } = options;

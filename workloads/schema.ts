@@ -1,6 +1,7 @@
 import { LOADERS } from './loaders/index.js';
 import { METRICS } from './metrics/index.js';
 import { ownNames } from './own/index.js';
+import { OWN_NETWORKS } from './own/own-workload.js';
 import { WORKLOAD_PARTS } from './types.js';
 
 /*
@@ -101,6 +102,7 @@ const metricSchema = {
 
 const ownProperties = {
   use: { enum: ownNames },
+  network: { enum: OWN_NETWORKS },
   seed: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
 };
 

@@ -99,7 +99,7 @@ async function load(
   signal: AbortSignal,
 ): Promise<Workload> {
   if (!ownNames.includes(workload)) return loadWorkloadFile(workload, { model, progress, signal });
-  const own = await loadOwn(workload, { progress, signal });
+  const own = await loadOwn(workload, {});
   return model === undefined ? own : { ...own, modelPath: model };
 }
 

@@ -2,7 +2,6 @@ import { intAttr } from '../attribute.js';
 import type { Value } from '../build.js';
 import type { GradNode } from './grad-node.js';
 import { kernelGradient } from './kernel-gradient.js';
-import { reachedPart } from './reached.js';
 import type { GradRule } from './rule.js';
 import { type Window, windowOf } from './window.js';
 
@@ -17,7 +16,7 @@ export const convTranspose: GradRule = {
     const group = intAttr(at.node, 'group') ?? 1;
     const window = windowOf(at.node, w.slice(2), y.slice(2), x.slice(2), true);
     return [
-      at.wants(0) ? pictureGradient(at, x, y, group, window) : undefined,
+      at.wants(0) ? pictureGradient(at, group, window) : undefined,
       at.wants(1)
         ? kernelGradient(at, {
             ...{ picture: at.dY, pictureShape: y, places: at.input(0), placesShape: x, kernelShape: w },
@@ -34,15 +33,9 @@ export const convTranspose: GradRule = {
   },
 };
 
-function pictureGradient(
-  at: GradNode,
-  x: readonly number[],
-  y: readonly number[],
-  group: number,
-  window: Window,
-): Value {
+function pictureGradient(at: GradNode, group: number, window: Window): Value {
   const { kernel, strides, dilations, begins, ends } = window;
-  return at.emit('Conv', [reachedPart(at, at.dY, { picture: y, places: x }, window), at.input(1)], {
+  return at.emit('Conv', [at.dY, at.input(1)], {
     ...{ kernel_shape: kernel, strides, dilations, pads: [...begins, ...ends], group },
   });
 }

@@ -2,9 +2,8 @@ import { intAttr } from '../attribute.js';
 import type { Value } from '../build.js';
 import type { GradNode } from './grad-node.js';
 import { kernelGradient } from './kernel-gradient.js';
-import { unreached } from './reached.js';
 import type { GradRule } from './rule.js';
-import { type Window, windowOf } from './window.js';
+import { unreached, type Window, windowOf } from './window.js';
 
 /**
  * Y = X * W + B in 1 to 3 dimensions, in groups: dX is the transposed convolution of dY, dW the convolution of X with dY

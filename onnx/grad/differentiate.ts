@@ -4,7 +4,7 @@ import type { GraphBuilder, Value } from '../build.js';
 import { GraphIndex } from '../graph.js';
 import type { TensorType } from '../infer.js';
 import { initializerTensor } from '../initializer.js';
-import { DATA_TYPE, type Node } from '../model.js';
+import { DATA_TYPE, dtypeOf, type Node } from '../model.js';
 import type { DenseTensor } from '../tensor.js';
 import { GradNode, type RowGradient } from './grad-node.js';
 import { gradRule } from './index.js';
@@ -81,7 +81,7 @@ export function propagate(
     const rule = ruleOf(node);
     const at = new GradNode({
       ...{ node, builder, outputGradients, shapes, constants },
-      wanted: node.inputs.map((name) => relevant.tensors.has(name) && isFloat(shapes, name)),
+      wanted: node.inputs.map((name) => relevant.tensors.has(name) && carriesGradient(node, shapes, name)),
       takesRows: node.inputs.map((name) => tables.has(name)),
     });
     const gradients = rule.gradient(at);
@@ -145,10 +145,21 @@ function dimsOf(shapes: ReadonlyMap<string, TensorType>, tensor: Value): number[
   return dims as number[];
 }
 
-/** Gradients are of floats: integers (indices, shapes, masks) carry none. */
-function isFloat(shapes: ReadonlyMap<string, TensorType>, tensor: Value): boolean {
+const OTHER_FLOATS: ReadonlySet<number | undefined> = new Set(
+  (['float16', 'bfloat16', 'float64'] as const).map((dtype) => DATA_TYPE[dtype]),
+);
+
+/** Gradients are of float32: integers (indices, shapes, masks) carry none. @throws TierbedError `invalid` for other floats */
+function carriesGradient(node: Node, shapes: ReadonlyMap<string, TensorType>, tensor: Value): boolean {
   const dtype = shapes.get(tensor)?.dtype;
-  return dtype === undefined || dtype === DATA_TYPE.float32;
+  if (!OTHER_FLOATS.has(dtype)) return dtype === undefined || dtype === DATA_TYPE.float32;
+  throw new TierbedError(
+    'invalid',
+    `node ${node.name || node.outputs[0]} takes ${tensor} as ${dtypeOf(dtype as number)}`,
+    {
+      fix: 'Train the model in float32: gradients are of no other type.',
+    },
+  );
 }
 
 function constantsOf(index: GraphIndex): (tensor: string) => DenseTensor | undefined {

@@ -83,6 +83,11 @@ export class GradNode {
     return name;
   }
 
+  /** An optional output of the node, which gives it from now on if it did not. */
+  savedOutput(i: number): Value {
+    return this.builder.optionalOutput(this.output(), i);
+  }
+
   /** The shape of a tensor of the model (not of one that a rule made). @throws TierbedError `invalid` when not known */
   shape(tensor: Value): readonly number[] {
     const dims = this.#options.shapes.get(tensor)?.shape;
@@ -118,7 +123,7 @@ export class GradNode {
   /** The numbers of a constant integer input. @throws as `constant` */
   integers(i: number): readonly number[] {
     const { dtype, data } = this.constant(i);
-    // Not `slice`: that of a Buffer copies nothing, and a file's bytes are a Buffer.
+    // Not `slice`: that of a Buffer, as a file's weights are in, copies nothing.
     const bytes = new Uint8Array(data).buffer;
     if (dtype === 'int64') return Array.from(new BigInt64Array(bytes), Number);
     if (dtype === 'int32') return [...new Int32Array(bytes)];

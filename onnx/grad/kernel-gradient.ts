@@ -1,7 +1,6 @@
 import type { Value } from '../build.js';
 import { elementCount } from '../tensor.js';
 import type { GradNode } from './grad-node.js';
-import { reachedPart } from './reached.js';
 import type { Window } from './window.js';
 
 /** A picture that a window slides over, and what is there at every place of the window. */
@@ -43,7 +42,7 @@ export function kernelGradient(at: GradNode, sliding: Sliding): Value {
 
 /** The picture through every tap: [N, C * taps, places], the taps of a channel together. */
 function unfolded(at: GradNode, sliding: Sliding): Value {
-  const { picture, pictureShape, placesShape, kernelShape, window } = sliding;
+  const { picture, pictureShape, kernelShape, window } = sliding;
   const { strides, dilations, begins, ends } = window;
   const kernel = kernelShape.slice(2);
   const taps = elementCount(kernel);
@@ -56,8 +55,7 @@ function unfolded(at: GradNode, sliding: Sliding): Value {
   const taken = Array.from({ length: taps * taps }, (_, i) => (i % taps === Math.floor(i / taps) ? 1 : 0));
   const one = at.reshape(at.builder.float32(taken), [taps, 1, ...kernel]);
   const copies = at.builder.int64([channels, 1, ...kernel.map(() => 1)]);
-  const reached = reachedPart(at, picture, { picture: pictureShape, places: placesShape }, window);
-  return at.emit('Conv', [reached, at.emit('Tile', [one, copies])], {
+  return at.emit('Conv', [picture, at.emit('Tile', [one, copies])], {
     ...{ kernel_shape: kernel, strides, dilations, pads, group: channels },
   });
 }

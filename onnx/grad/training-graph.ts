@@ -2,11 +2,13 @@ import { TierbedError } from '../../base/errors.js';
 import { GraphBuilder, type Value } from '../build.js';
 import type { TensorType } from '../infer.js';
 import { DATA_TYPE, dtypeOf, type Model, type Node } from '../model.js';
+import { constantNodes } from '../passes/constant-nodes.js';
 import { isOnnxDomain, onnxVersion } from '../passes/walk.js';
 import { upgradeOpset } from '../upgrade/index.js';
 import { weightsAsInputs } from '../weights-as-inputs.js';
 import { emitBatchNormalization, type RunningStatistics } from './batch-statistics.js';
 import { differentiate, type Gradient } from './differentiate.js';
+import { withKnownValues } from './known-values.js';
 import { bindBatch, staticShapes } from './static-shapes.js';
 
 /** The version of ai.onnx that training graphs have at least: they are run here and shipped nowhere. */
@@ -67,7 +69,7 @@ export async function trainingGraph(given: Model, options: TrainingGraphOptions)
   }
   const current = onnxVersion(given) >= OPSET ? given : (await upgradeOpset(given, OPSET)).model;
   const bound = bindBatch(current, batch, dims);
-  const opened = weightsAsInputs(bound, [...weights, ...buffers]);
+  const opened = withConstants(weightsAsInputs(bound, [...weights, ...buffers]), outputs);
   const shapes = await staticShapes(opened);
   const { builder, statistics } =
     batchNorm === 'batch' ? inTrainingForm(opened, shapes) : { builder: forward(opened), statistics: [] };
@@ -102,6 +104,19 @@ function knownShape(shapes: ReadonlyMap<string, TensorType>, tensor: Value): rea
   const shape = shapes.get(tensor)?.shape;
   if (shape?.every((dim) => typeof dim === 'number')) return shape as readonly number[];
   throw new TierbedError('invalid', `the shape of ${tensor} is not known before the model runs`);
+}
+
+/**
+ * A model whose settings are constants, where nodes make them that hold or compute them from shapes alone.
+ *
+ * @param outputs tensors that stay as they are
+ */
+function withConstants(model: Model, outputs: readonly string[]): Model {
+  const given = outputs.map(
+    (name) => ({ name, type: { kind: 'undefined' }, docString: '', metadataProps: [] }) as const,
+  );
+  const graph = { ...model.graph, outputs: [...model.graph.outputs, ...given] };
+  return withKnownValues(constantNodes.run({ ...model, graph }) as Model);
 }
 
 /** The forward pass alone: what a run gives is said anew. */

@@ -1,6 +1,7 @@
 import { floatAttr } from '../attribute.js';
 import type { Value } from '../build.js';
 import type { GradNode } from './grad-node.js';
+import { isPositive } from './is-positive.js';
 import type { GradRule } from './rule.js';
 
 /** Made of X and Y. */
@@ -19,26 +20,25 @@ const FACTORS: Readonly<Record<string, Derivative>> = {
   Reciprocal: (at, _, y) => at.emit('Neg', [square(at, y)]),
   Erf: (at, x) =>
     at.emit('Mul', [at.emit('Exp', [at.emit('Neg', [square(at, x)])]), at.scalar(2 / Math.sqrt(Math.PI))]),
-  LeakyRelu: (at, x) => positive(at, x, 1, at.scalar(floatAttr(at.node, 'alpha') ?? 0.01)),
-  Elu: (at, x, y) => positive(at, x, 1, at.emit('Add', [y, at.scalar(floatAttr(at.node, 'alpha') ?? 1)])),
+  LeakyRelu: (at, x) => {
+    const below = floatAttr(at.node, 'alpha') ?? 0.01;
+    return at.emit('Add', [at.emit('Mul', [isPositive(at, x), at.scalar(1 - below)]), at.scalar(below)]);
+  },
+  Elu: (at, x, y) => exponentialBelow(at, x, at.emit('Min', [y, at.scalar(0)]), floatAttr(at.node, 'alpha') ?? 1, 1),
   Celu: (at, x, y) => {
-    const scaled = at.emit('Div', [y, at.scalar(floatAttr(at.node, 'alpha') ?? 1)]);
-    return positive(at, x, 1, at.emit('Add', [scaled, at.scalar(1)]));
+    const scaled = at.emit('Mul', [y, at.scalar(1 / (floatAttr(at.node, 'alpha') ?? 1))]);
+    return exponentialBelow(at, x, at.emit('Min', [scaled, at.scalar(0)]), 1, 1);
   },
   Selu: (at, x, y) => {
     const gamma = floatAttr(at.node, 'gamma') ?? 1.0507010221481323;
     const alpha = floatAttr(at.node, 'alpha') ?? 1.6732631921768188;
-    return positive(at, x, gamma, at.emit('Add', [y, at.scalar(gamma * alpha)]));
+    return exponentialBelow(at, x, at.emit('Min', [y, at.scalar(0)]), gamma * alpha, gamma);
   },
-  HardSigmoid: (at, _, y) => {
-    const between = at.emit('Sign', [at.emit('Sub', [y, square(at, y)])]);
-    return at.emit('Mul', [between, at.scalar(floatAttr(at.node, 'alpha') ?? 0.2)]);
-  },
+  HardSigmoid: (at, _, y) => at.emit('Mul', [between0And1(at, y), at.scalar(floatAttr(at.node, 'alpha') ?? 0.2)]),
   // The gate max(0, min(1, x / 6 + 1/2)), and where it is neither 0 nor 1 x / 6 besides.
   HardSwish: (at, x) => {
     const gate = at.emit('HardSigmoid', [x], { alpha: 1 / 6, beta: 0.5 });
-    const between = at.emit('Sign', [at.emit('Sub', [gate, square(at, gate)])]);
-    const slope = at.emit('Mul', [at.emit('Mul', [x, between]), at.scalar(1 / 6)]);
+    const slope = at.emit('Mul', [at.emit('Mul', [x, between0And1(at, gate)]), at.scalar(1 / 6)]);
     return at.emit('Add', [gate, slope]);
   },
   // x tanh(s), s = softplus(x): tanh(s) + x (1 - tanh(s)^2) sigmoid(x)
@@ -70,7 +70,13 @@ function square(at: GradNode, x: Value): Value {
   return at.emit('Mul', [x, x]);
 }
 
-/** One value where x > 0, another elsewhere. */
-function positive(at: GradNode, x: Value, above: number, below: Value): Value {
-  return at.emit('Where', [at.emit('Greater', [x, at.scalar(0)]), at.scalar(above), below]);
+function between0And1(at: GradNode, y: Value): Value {
+  return isPositive(at, at.emit('Sub', [y, square(at, y)]));
+}
+
+/** `part` + `height` where x < 0, where part rises from -height to 0; `above` where x > 0, where part is 0. */
+function exponentialBelow(at: GradNode, x: Value, part: Value, height: number, above: number): Value {
+  const below = at.emit('Add', [part, at.scalar(height)]);
+  if (above === height) return below;
+  return at.emit('Add', [below, at.emit('Mul', [isPositive(at, x), at.scalar(above - height)])]);
 }

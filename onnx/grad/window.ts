@@ -12,7 +12,7 @@ export interface Window {
 }
 
 /** Cells that a kernel spans along an axis. */
-export function extentOf({ kernel, dilations }: Window, axis: number): number {
+function extentOf({ kernel, dilations }: Window, axis: number): number {
   return ((kernel[axis] as number) - 1) * (dilations[axis] as number) + 1;
 }
 
@@ -52,4 +52,17 @@ export function windowOf(
   const less = totals.map((total) => total >> 1);
   const more = totals.map((total, axis) => total - (less[axis] as number));
   return autoPad === 'SAME_UPPER' ? { ...bare, begins: less, ends: more } : { ...bare, begins: more, ends: less };
+}
+
+/**
+ * Cells at the end of each axis of a padded picture that no place of the window reaches: fewer than the stride.
+ *
+ * @param picture [N, channels, sizes]
+ * @param places [N, channels, places]
+ */
+export function unreached(picture: readonly number[], places: readonly number[], window: Window): readonly number[] {
+  return window.kernel.map((_, axis) => {
+    const reach = ((places[axis + 2] as number) - 1) * (window.strides[axis] as number) + extentOf(window, axis);
+    return (picture[axis + 2] as number) + (window.begins[axis] as number) + (window.ends[axis] as number) - reach;
+  });
 }

@@ -1,3 +1,4 @@
+import type { NetworkOptions } from '../../workloads/zoo/options.js';
 import { trainSettingsSchema } from '../train/settings-schema.js';
 import type { TrainSettings } from '../train/types.js';
 import type { InitName } from './init.js';
@@ -24,7 +25,7 @@ export interface ZooStudent {
   /** A `.safetensors` file that it begins with. */
   readonly weights?: string;
   /** Such as `classes` and `imageSize`: the network's own. */
-  readonly options?: Readonly<Record<string, number>>;
+  readonly options?: NetworkOptions;
 }
 
 /** An ONNX file; its weights are what it begins with. */
@@ -77,7 +78,7 @@ export const distillSchema = {
       properties: {
         zoo: name,
         weights: name,
-        options: { type: 'object', additionalProperties: { type: 'number', exclusiveMinimum: 0 } },
+        options: { type: 'object' },
         model: name,
       },
       additionalProperties: false,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { diskError } from '../../base/disk-error.js';
 import { TierbedError } from '../../base/errors.js';
@@ -90,12 +90,17 @@ export async function readCheckpoint(
   path: string,
   key: Readonly<Record<string, string>>,
 ): Promise<Checkpoint | undefined> {
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw diskError(error, path);
   });
-  if (!bytes) return undefined;
-  const found = decode(bytes, path);
+  if (!file) return undefined;
+  let found: Checkpoint;
+  try {
+    found = await readParts(file, path);
+  } finally {
+    await file.close();
+  }
   const differs = [...new Set([...Object.keys(key), ...Object.keys(found.key)])].filter(
     (name) => found.key[name] !== key[name],
   );
@@ -105,31 +110,53 @@ export async function readCheckpoint(
   });
 }
 
-function decode(bytes: Buffer, path: string): Checkpoint {
+/** Reads arrays where they stay: a large checkpoint is not in memory twice. */
+async function readParts(file: FileHandle, path: string): Promise<Checkpoint> {
   const damaged = (what: string): TierbedError =>
     new TierbedError('invalid', `the checkpoint ${path} is damaged: ${what}`, {
       fix: 'Remove the file: training then begins anew.',
     });
-  if (
-    bytes.byteLength < MAGIC.length + LENGTH_BYTES + HASH_BYTES ||
-    bytes.toString('latin1', 0, MAGIC.length) !== MAGIC
-  ) {
-    throw damaged('it does not begin as one of this version');
-  }
-  const body = bytes.subarray(0, -HASH_BYTES);
-  if (!createHash('sha256').update(body).digest().equals(bytes.subarray(-HASH_BYTES))) {
-    throw damaged('its checksum does not fit');
-  }
-  const start = MAGIC.length + LENGTH_BYTES;
-  const end = start + Number(bytes.readBigUInt64LE(MAGIC.length));
-  const header = JSON.parse(body.toString('utf8', start, end)) as Header;
+  const { size } = await file.stat();
+  const hash = createHash('sha256');
+  let at = 0;
+  const fill = async (bytes: Uint8Array): Promise<void> => {
+    if (at + bytes.byteLength > size) throw damaged('it ends too early');
+    for (let done = 0; done < bytes.byteLength; ) {
+      const { bytesRead } = await file.read(bytes, done, bytes.byteLength - done, at + done);
+      if (bytesRead === 0) throw damaged('it ends too early');
+      done += bytesRead;
+    }
+    at += bytes.byteLength;
+  };
+  const take = async <T extends Uint8Array>(bytes: T): Promise<T> => {
+    await fill(bytes);
+    hash.update(bytes);
+    return bytes;
+  };
+  const magic = await take(Buffer.alloc(MAGIC.length));
+  if (magic.toString('latin1') !== MAGIC) throw damaged('it does not begin as one of this version');
+  const length = Number((await take(Buffer.alloc(LENGTH_BYTES))).readBigUInt64LE());
+  if (length > size) throw damaged('its header has no length');
+  const text = (await take(Buffer.alloc(length))).toString('utf8');
+  const header = parsed(text);
+  if (!header) throw damaged('its header cannot be read');
   const arrays = new Map<string, Float32Array>();
-  let offset = end;
-  for (const { name, length } of header.arrays) {
-    const values = new Float32Array(length);
-    new Uint8Array(values.buffer).set(body.subarray(offset, offset + values.byteLength));
+  for (const { name, length: elements } of header.arrays) {
+    if (4 * elements > size) throw damaged('its header has no lengths');
+    const values = new Float32Array(elements);
+    await take(new Uint8Array(values.buffer));
     arrays.set(name, values);
-    offset += values.byteLength;
   }
+  const digest = Buffer.alloc(HASH_BYTES);
+  await fill(digest);
+  if (at !== size || !hash.digest().equals(digest)) throw damaged('its checksum does not fit');
   return { key: header.key, state: header.state, arrays };
+}
+
+function parsed(text: string): Header | undefined {
+  try {
+    return JSON.parse(text) as Header;
+  } catch {
+    return undefined;
+  }
 }

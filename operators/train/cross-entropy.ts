@@ -1,4 +1,3 @@
-import type { GraphBuilder, Value } from '../../onnx/build.js';
 import { float32Tensor } from '../../onnx/tensor.js';
 import { partOf } from '../../workloads/prepared.js';
 import type { Workload, WorkloadPart } from '../../workloads/types.js';
@@ -35,7 +34,7 @@ export function crossEntropy(workload: Workload, options: CrossEntropyOptions = 
       count = scores.classes;
       refuseOutOfRange(classes, count, output);
       const targets = builder.input(TARGETS, 'float32', [batch, count]);
-      const logarithms = scores.logarithms ? scores.value : logSoftmax(builder, scores.value);
+      const logarithms = scores.logarithms ? scores.value : builder.node('LogSoftmax', [scores.value], { axis: -1 });
       const sum = builder.node('ReduceSum', [builder.node('Mul', [targets, logarithms])], { keepdims: 0 });
       return builder.node('Mul', [sum, builder.float32(-1 / batch)], {}, 'tierbed.loss');
     },
@@ -44,13 +43,6 @@ export function crossEntropy(workload: Workload, options: CrossEntropyOptions = 
       return [{ name: TARGETS, tensor: float32Tensor([items.length, count], rows) }];
     },
   };
-}
-
-function logSoftmax(builder: GraphBuilder, x: Value): Value {
-  const axes = builder.int64([1]);
-  const shifted = builder.node('Sub', [x, builder.node('ReduceMax', [x, axes], { keepdims: 1 })]);
-  const sum = builder.node('ReduceSum', [builder.node('Exp', [shifted]), axes], { keepdims: 1 });
-  return builder.node('Sub', [shifted, builder.node('Log', [sum])]);
 }
 
 /** Targets [items, count]: all on an item's class, less a share that is spread over all classes. */

@@ -5,11 +5,12 @@ import { initializerTensor } from '../../onnx/initializer.js';
 import type { Model } from '../../onnx/model.js';
 import { float32Values } from '../../onnx/tensor.js';
 import { metricOf } from '../../workloads/metrics/index.js';
-import { partOf } from '../../workloads/prepared.js';
+import { firstInputs, partOf } from '../../workloads/prepared.js';
 import { chosenWeights } from './chosen-weights.js';
 import { decayingWeights } from './decay.js';
 import { stepsPerEpoch } from './epoch-order.js';
 import { CacheBudget, ItemStore } from './items.js';
+import { availableBytes } from './memory.js';
 import { type Optimizer, optimizer } from './optimizers/index.js';
 import { runKey } from './run-key.js';
 import { resolveSettings, type Settings } from './settings.js';
@@ -38,7 +39,7 @@ export interface Setup {
   readonly outputs: readonly string[];
 }
 
-/** Prepared items take at most so much memory. */
+/** Prepared items take at most so much memory, and at most a quarter of what is left. */
 const CACHE_BYTES = 1 << 30;
 
 /**
@@ -50,18 +51,13 @@ export async function setUp(request: TrainRequest): Promise<Setup> {
   const { model, workload, objective, plugins = [], batchNorm, progress, signal } = request;
   const settings = resolveSettings(request.settings);
   const threads = request.threads === 0 ? availableParallelism() : request.threads;
-  const weights = chosenWeights(model, request.weights, settings.freeze);
+  const buffers = [...new Set(plugins.flatMap((plugin) => plugin.buffers ?? []))];
+  const weights = chosenWeights(model, request.weights, settings.freeze).filter((name) => !buffers.includes(name));
   refuseTooFew(partOf(workload, 'training').length, settings, workload.name);
   refusePatience(request, settings);
-  const budget = new CacheBudget(CACHE_BYTES);
-  const tuning = await ItemStore.open(workload, 'tuning', budget, { progress, signal });
-  const training = await ItemStore.open(workload, 'training', budget, { progress, signal });
-  refuseTooFew(training.length, settings, workload.name, training.unreadable[0]?.reason);
-  const buffers = [...new Set(plugins.flatMap((plugin) => plugin.buffers ?? []))].filter(
-    (name) => !weights.includes(name),
-  );
   const outputs = [...new Set(plugins.flatMap((plugin) => plugin.outputs ?? []))];
-  const dims = { ...(await itemDimensions(model, training)), ...settings.dims };
+  const dims = { ...(await itemDimensions(request)), ...settings.dims };
+  // Before all items are read: that takes longer, and a model that cannot be trained is told at once.
   const graph = await trainingGraph(model, {
     ...{ batch: settings.batch, dims, weights, buffers, batchNorm, outputs },
     loss: objective.loss,
@@ -72,6 +68,10 @@ export async function setUp(request: TrainRequest): Promise<Setup> {
       fix: 'Freeze less, or name another output.',
     });
   }
+  const budget = new CacheBudget(Math.min(CACHE_BYTES, availableBytes() / 4));
+  const tuning = await ItemStore.open(workload, 'tuning', budget, { progress, signal });
+  const training = await ItemStore.open(workload, 'training', budget, { progress, signal });
+  refuseTooFew(training.length, settings, workload.name, training.unreadable[0]?.reason);
   const statistics = graph.statistics.flatMap(({ mean, variance }) => [mean, variance]);
   const arrays = ownArrays(model, [...weights, ...buffers, ...statistics]);
   const chosen = optimizer(settings.optimizer);
@@ -117,12 +117,12 @@ function refusePatience({ workload }: TrainRequest, { patience }: Settings): voi
   });
 }
 
-/** Numbers for symbols of the inputs' shapes, as the first item has them: the length of texts. */
-async function itemDimensions(model: Model, store: ItemStore): Promise<Record<string, number>> {
-  const [item] = await store.take([0]);
+/** Numbers for symbols of the inputs' shapes, as the first item that can be read has them: the length of texts. */
+async function itemDimensions({ model, workload, signal }: TrainRequest): Promise<Record<string, number>> {
+  const item = await firstInputs(workload, 'training', signal);
   const found: Record<string, number> = {};
   for (const { name, type } of model.graph.inputs) {
-    const shape = item?.inputs.find((input) => input.name === name)?.tensor.shape;
+    const shape = item?.find((input) => input.name === name)?.tensor.shape;
     if (type.kind !== 'tensor' || !shape) continue;
     for (const [axis, dim] of (type.shape ?? []).entries()) {
       if (axis > 0 && typeof dim === 'string') found[dim] ??= shape[axis] as number;

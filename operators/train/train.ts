@@ -2,8 +2,11 @@ import { join } from 'node:path';
 import { initializerOf } from '../../onnx/build.js';
 import type { Model } from '../../onnx/model.js';
 import { float32Tensor } from '../../onnx/tensor.js';
+import { metricOf } from '../../workloads/metrics/index.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { writeCurve, writePlot } from './curve-files.js';
 import { trainFrom } from './loop.js';
+import { availableBytes, type MemoryNeed, megabytes, memoryNeed, refuseTooLarge } from './memory.js';
 import { keptArrays, type Position, restore, START } from './position.js';
 import { type Setup, setUp } from './setup.js';
 import { TrainingStep } from './step.js';
@@ -12,6 +15,8 @@ import type { TrainRequest, TrainResult } from './types.js';
 
 /** Between checkpoints, unless the request says otherwise. */
 const CHECKPOINT_SECONDS = 20;
+/** And that many times what the last one took to write: those of large models would else take most of the time. */
+const CHECKPOINT_PATIENCE = 20;
 
 /** The file that a training goes on from, in its folder. */
 export const CHECKPOINT_FILE = 'checkpoint.bin';
@@ -25,48 +30,71 @@ export const CHECKPOINT_FILE = 'checkpoint.bin';
  *   one step of the signal, with a checkpoint left
  */
 export async function train(request: TrainRequest): Promise<TrainResult> {
-  const { workload, plugins = [], folder, checkpointSeconds = CHECKPOINT_SECONDS } = request;
+  const { workload, plugins = [], folder, checkpointSeconds = CHECKPOINT_SECONDS, progress } = request;
   const setup = await setUp(request);
+  const memory = await memoryNeed(setup);
+  refuseTooLarge(memory, availableBytes());
   const best = bestArrays(setup);
   const path = join(folder, CHECKPOINT_FILE);
   const kept = keptArrays(setup, best, plugins);
   const found = await readCheckpoint(path, setup.key);
   const start = found ? restore(found, kept) : START;
-  const save = (position: Position): Promise<void> =>
-    writeCheckpoint(path, { key: setup.key, state: position, arrays: kept });
-  let savedMs = performance.now();
-  const step = start.done ? undefined : await openStep(setup);
-  let tuning: Tuning | undefined;
+  let dueMs = performance.now() + 1000 * checkpointSeconds;
+  let written = start.curve.length;
+  const save = async (position: Position): Promise<void> => {
+    const startMs = performance.now();
+    await writeCheckpoint(path, { key: setup.key, state: position, arrays: kept });
+    const nowMs = performance.now();
+    const pauseMs = checkpointSeconds === 0 ? 0 : CHECKPOINT_PATIENCE * (nowMs - startMs);
+    dueMs = nowMs + Math.max(1000 * checkpointSeconds, pauseMs);
+  };
   let end = start;
-  try {
-    if (step) {
-      if (setup.tuning.length > 0) tuning = await openTuning(setup, request);
+  if (!start.done) {
+    const step = await openStep(setup);
+    const tuning = setup.tuning.length > 0 ? await openTuning(setup, request) : undefined;
+    progress.start(`training ${workload.name} in about ${megabytes(memory.total)}`, setup.steps);
+    try {
       end = await trainFrom(start, {
         ...{ request, setup, step, tuning, best },
-        cancelled: save,
-        async afterStep(position) {
-          if (!position.done && performance.now() - savedMs < 1000 * checkpointSeconds) return;
-          await save(position);
-          savedMs = performance.now();
+        cut: save,
+        async reached(position) {
+          if (position.curve.length > written) await writeCurve(folder, position.curve);
+          written = position.curve.length;
+          if (position.done || performance.now() >= dueMs) await save(position);
         },
-        notFinite: async (batch, loss, rate) =>
-          new Error(`not finite at step ${batch.step}: loss ${loss}, rate ${rate}`),
       });
+    } finally {
+      progress.stop();
+      await step.close();
+      await tuning?.close();
     }
-  } finally {
-    await step?.close();
-    await tuning?.close();
+    await writePlot(folder, end.curve, metricOf(workload).title);
   }
-  const final = end.best ? best : setup.arrays;
   return {
-    model: withArrays(request.model, final),
+    model: withArrays(request.model, end.best ? best : setup.arrays),
     curve: end.curve,
-    facts: {
-      ...{ settings: setup.settings, objective: request.objective.name, steps: end.step },
-      items: { training: setup.training.length, tuning: setup.tuning.length },
-      metric: workload.metric,
-    },
+    facts: factsOf(request, setup, memory, end),
   };
+}
+
+/** For manifests. */
+function factsOf({ objective, workload }: TrainRequest, setup: Setup, memory: MemoryNeed, end: Position) {
+  const { settings, threads, training, tuning, slots } = setup;
+  return {
+    ...{ objective: objective.name, settings, threads, steps: end.step, epochs: end.curve.length },
+    items: { training: training.length, tuning: tuning.length },
+    unreadable: [...training.unreadable, ...tuning.unreadable],
+    trained: { weights: slots.size, parameters: [...slots.keys()].reduce((sum, name) => sum + sizeOf(setup, name), 0) },
+    metric: workload.metric,
+    ...(end.best && { best: { epoch: end.best.epoch + 1, tuning: end.best.value } }),
+    memory,
+    seconds: end.curve.reduce((sum, { seconds }) => sum + seconds, 0),
+    curve: end.curve,
+  };
+}
+
+function sizeOf({ arrays }: Setup, name: string): number {
+  return arrays.get(name)?.length ?? 0;
 }
 
 function openStep({ graph, arrays, given, outputs, threads }: Setup): Promise<TrainingStep> {

@@ -1,4 +1,3 @@
-import { TierbedError } from '../../base/errors.js';
 import { bindBatch } from '../../onnx/grad/static-shapes.js';
 import { inferValues } from '../../onnx/infer.js';
 import type { Model } from '../../onnx/model.js';
@@ -65,12 +64,12 @@ export class Tuning {
     }
   }
 
-  /** @returns null where the data has no labels. @throws TierbedError `cancelled` */
-  async evaluate(signal: AbortSignal): Promise<number | null> {
+  /** @returns null where the data has no labels; undefined when the signal came first */
+  async evaluate(signal: AbortSignal): Promise<number | null | undefined> {
     const { workload, store } = this.#options;
     const score = metricOf(workload).accumulate();
     for (let start = 0; start < store.length; start += this.#batch) {
-      if (signal.aborted) throw new TierbedError('cancelled', 'training was cancelled');
+      if (signal.aborted) return undefined;
       const places = Array.from({ length: Math.min(this.#batch, store.length - start) }, (_, i) => start + i);
       const items = await store.take(places);
       // What is left of the batch has items of before: nobody looks at what the model says of them.

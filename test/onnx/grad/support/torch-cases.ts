@@ -1,21 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { gunzipSync } from 'node:zlib';
-import { packageRoot } from '../../../../base/paths.js';
 import { type AttributeInput, float, floats } from '../../../../onnx/build.js';
-import type { Feed, OneNode } from '../../../support/one-node.js';
-import { checkNode, type GradientOptions } from './check-gradient.js';
-
-/** A tensor of a fixture: base64 of little-endian elements. */
-interface Stored {
-  readonly shape: readonly number[];
-  /** `int16`: float32 elements in parts of `UNIT`, which a third of the bytes hold exactly. */
-  readonly type: 'float32' | 'int16' | 'int64' | 'bool';
-  readonly data: string;
-  readonly constant?: boolean;
-}
+import type { Model } from '../../../../onnx/model.js';
+import { type Feed, type OneNode, oneNodeModel } from '../../../support/one-node.js';
+import { checkGradient, type GradientOptions, tensorsOf } from './check-gradient.js';
+import { assertNear, elementsOf, readFixture, type Stored } from './fixture.js';
 
 type StoredAttribute = number | string | readonly number[] | { readonly float: number } | { readonly floats: number[] };
 
@@ -26,67 +15,61 @@ export interface TorchCase {
   readonly opset?: number;
   readonly attributes: Readonly<Record<string, StoredAttribute>>;
   readonly inputs: readonly (Stored | null)[];
-  /** By output that PyTorch has. */
-  readonly outputs: readonly { readonly expected: Stored; readonly weight: Stored }[];
+  /** What each output is multiplied with. */
+  readonly weights: readonly Stored[];
+  readonly loss: number;
   /** By input; null where there is none. */
   readonly gradients: readonly (Stored | null)[];
 }
 
-const UNIT = 4096;
-
-/** Cases that bench/peers/grad_reference.py made: FILE of test/onnx/grad/fixtures. */
-export function torchCases(file: string): readonly TorchCase[] {
-  const bytes = readFileSync(join(packageRoot, 'test/onnx/grad/fixtures', file));
-  return (JSON.parse(gunzipSync(bytes).toString('utf8')) as { cases: TorchCase[] }).cases;
-}
-
 /**
- * A test for every case of a fixture: outputs and gradients are PyTorch's within 1e-4 of the tensor's largest element,
- * and the gradients those of finite differences.
+ * A test for every case of a fixture: the loss is PyTorch's, the gradients are within 1e-4 of the tensor's largest
+ * element, and those of finite differences.
+ *
+ * @param modelOf what is differentiated: the node unless told
  */
-export function testTorchCases(file: string, options: (each: TorchCase) => GradientOptions = () => ({})): void {
-  for (const each of torchCases(file)) test(`${each.name}: gradients`, () => checkCase(each, options(each)));
+export function testTorchCases(
+  file: string,
+  options: (each: TorchCase) => GradientOptions = () => ({}),
+  modelOf: (node: OneNode) => Model = oneNodeModel,
+): void {
+  const { cases } = readFixture<{ cases: readonly TorchCase[] }>(file);
+  for (const each of cases) test(`${each.name}: gradients`, () => checkCase(each, options(each), modelOf));
 }
 
-async function checkCase(each: TorchCase, options: GradientOptions): Promise<void> {
+async function checkCase(each: TorchCase, options: GradientOptions, modelOf: (node: OneNode) => Model): Promise<void> {
   const node: OneNode = {
     op: each.op,
-    ...(each.opset !== undefined && { opset: each.opset }),
+    opset: each.opset ?? 18,
     attributes: Object.fromEntries(Object.entries(each.attributes).map(([name, value]) => [name, attribute(value)])),
     inputs: each.inputs.map((input) => (input ? feedOf(input) : undefined)),
-    outputs: each.outputs.length,
+    outputs: each.weights.length,
   };
-  const weights = Object.fromEntries(each.outputs.map(({ weight }, i) => [`out${i}`, elementsOf(weight)]));
-  const run = await checkNode(node, { weights, ...options });
-  for (const [i, { expected }] of each.outputs.entries())
-    assertNear(`output ${i}`, run.outputs.get(`out${i}`), expected);
+  const weights = Object.fromEntries(each.weights.map((weight, i) => [`out${i}`, elementsOf(weight)]));
+  const run = await checkGradient(modelOf(node), tensorsOf(node), { weights, ...options });
+  assertLoss(run.outputs, weights, each.loss);
   for (const [i, gradient] of each.gradients.entries()) {
     if (gradient) assertNear(`the gradient by input ${i}`, run.gradients.get(`in${i}`), gradient);
   }
 }
 
-function assertNear(what: string, actual: Float32Array | undefined, stored: Stored): void {
-  const expected = elementsOf(stored);
-  assert.equal(actual?.length, expected.length, `${what} is there, with ${expected.length} elements`);
-  const scale = Math.max(1e-3, ...expected.map(Math.abs));
-  for (const [i, value] of expected.entries()) {
-    const found = actual?.[i] as number;
-    assert.ok(Math.abs(found - value) <= 1e-4 * scale, `element ${i} of ${what}: ${found}, in PyTorch ${value}`);
-  }
+/** That a node is the one that PyTorch was asked about. */
+function assertLoss(
+  outputs: ReadonlyMap<string, Float32Array>,
+  weights: Readonly<Record<string, Float32Array>>,
+  expected: number,
+): void {
+  const terms = [...outputs].flatMap(([name, values]) =>
+    Array.from(values, (value, i) => value * (weights[name]?.[i] as number)),
+  );
+  const loss = terms.reduce((sum, term) => sum + term, 0);
+  const scale = terms.reduce((sum, term) => sum + Math.abs(term), 1e-3);
+  assert.ok(Math.abs(loss - expected) <= 1e-4 * scale, `the loss is ${loss}, in PyTorch ${expected}`);
 }
 
 function feedOf(stored: Stored): Feed {
   const dtype = stored.type === 'int64' || stored.type === 'bool' ? stored.type : 'float32';
   return { dtype, shape: stored.shape, value: [...elementsOf(stored)], constant: stored.constant ?? false };
-}
-
-function elementsOf({ type, data }: Stored): Float32Array {
-  // A copy, for a Buffer need not be aligned.
-  const { buffer } = new Uint8Array(Buffer.from(data, 'base64'));
-  if (type === 'int16') return Float32Array.from(new Int16Array(buffer), (value) => value / UNIT);
-  if (type === 'bool') return Float32Array.from(new Uint8Array(buffer));
-  if (type === 'int64') return Float32Array.from(new BigInt64Array(buffer), Number);
-  return new Float32Array(buffer);
 }
 
 function attribute(value: StoredAttribute): AttributeInput {
