@@ -66,7 +66,9 @@ test('docs/study.md has a row for every key of a study, and names those inside t
   const { workloads: _, ...others } = studySchema.properties;
   const inner = [...new Set(Object.values(others).flatMap(keysIn))].filter((key) => !keys.includes(key));
   // What a trace and an operator's options are is said where they are explained.
-  const all = ['study.md', 'operators.md', 'partition.md', 'links.md', 'tiers.md'].map(doc).join('\n');
+  const all = ['study.md', 'operators.md', 'partition.md', 'prune.md', 'train.md', 'links.md', 'tiers.md']
+    .map(doc)
+    .join('\n');
   assert.deepEqual(
     inner.filter((key) => !new RegExp(`[\`{ ]${key}[\`:]`).test(all)),
     [],
