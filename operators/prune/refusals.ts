@@ -36,8 +36,9 @@ export function refuseImpossible(
 /** @throws TierbedError `invalid` when a group would keep too few */
 function removesOfEach(groups: readonly PruningGroup[], plan: StructuredPlan): boolean {
   const { sparsity, atLeast } = plan;
-  const rows = groups.map(({ name, kind, units }) => {
-    return { name, kind, units: units.length, gone: unitsToRemove(units.length, sparsity, plan) };
+  const rows = groups.map((group) => {
+    const { name, kind, units } = group;
+    return { name, kind, units: units.length, gone: unitsToRemove(group, sparsity, plan) };
   });
   const [first, ...others] = rows.filter(({ units, gone }) => units - gone < atLeast);
   if (!first) return rows.some(({ gone }) => gone > 0);
