@@ -179,9 +179,13 @@ async function measure(model: BenchModel, folder: string): Promise<Row[]> {
     const accuracy = async (side: Made | undefined) => (side ? await accuracyOf(workload, side.path) : null);
     const error = async (side: Made | undefined) => (side ? await errorOf(workload, side.path) : null);
     const [mine, theirs, others] = sides;
-    const first = [floatAccuracy, await accuracy(mine), await accuracy(theirs)];
+    const first = [floatAccuracy, await accuracy(mine), await accuracy(theirs), await accuracy(others)];
+    const errors = [await error(mine), await error(theirs), await error(others)];
+    // Last: they write over the models of the first draw.
     const more = mine && theirs ? await otherDraws(model, setting, folder) : [];
-    const [float, own, their] = first.map((score, i) => mean([score, ...more.map((scores) => scores[i] ?? null)])) as [
+    const [float, own, their] = first
+      .slice(0, 3)
+      .map((score, i) => mean([score, ...more.map((scores) => scores[i] ?? null)])) as [
       number,
       number | null,
       number | null,
@@ -189,7 +193,7 @@ async function measure(model: BenchModel, folder: string): Promise<Row[]> {
     rows.push({
       ...head,
       ...{ draws: 1 + more.length, floatAccuracy: float, accuracy: own, pythonAccuracy: their },
-      ...{ error: await error(mine), pythonError: await error(theirs) },
+      ...{ error: errors[0] ?? null, pythonError: errors[1] ?? null },
       ...{ floatMs: median(times[0] as readonly number[]), ms: latency(mine), pythonMs: latency(theirs) },
       // Of runs of the same round: what disturbs the machine for longer meets both.
       latencyRatio: mine && theirs ? median(timesOf(mine).map((ms, i) => ms / (timesOf(theirs)[i] as number))) : null,
@@ -197,7 +201,7 @@ async function measure(model: BenchModel, folder: string): Promise<Row[]> {
       ...{ quantiseS: mine?.seconds ?? null, pythonQuantiseS: theirs?.seconds ?? null },
       ...{ peakMB: mega(mine?.peakMemoryBytes), pythonPeakMB: mega(theirs?.peakMemoryBytes) },
       ...(others && {
-        ...{ compressorAccuracy: await accuracy(others), compressorError: await error(others) },
+        ...{ compressorAccuracy: first[3] ?? null, compressorError: errors[2] ?? null },
         ...{ compressorMs: latency(others), compressorKB: kilo(others.bytes), compressorS: others.seconds },
         compressorPeakMB: mega(others.peakMemoryBytes),
       }),

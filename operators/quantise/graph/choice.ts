@@ -1,3 +1,4 @@
+import { suggest } from '../../../base/checked-yaml.js';
 import { TierbedError } from '../../../base/errors.js';
 import type { Node } from '../../../onnx/model.js';
 import type { NodeType } from './node-types.js';
@@ -42,7 +43,9 @@ export function checkChoice(choice: Choice, view: View, known: NodeTypes): void 
     const wrong = nodes?.find((name) => !names.has(name));
     if (wrong === undefined) continue;
     throw new TierbedError('invalid', `${key} names '${wrong}', and the model has no such node`, {
-      fix: '`tierbed inspect --nodes` lists the nodes; one without a name goes by its first output.',
+      fix:
+        suggest(wrong, [...names]).fix ??
+        '`tierbed explain MODEL --all` lists the nodes; one without a name goes by its first output.',
     });
   }
 }
