@@ -98,7 +98,8 @@ function classifier(
     async load(_folder, draw) {
       const { calibration, evaluation } = await data(draw);
       return {
-        ...{ name, modelPath: shared('models', file), items: evaluation, calibration, tuning: [], preprocess },
+        ...{ name, modelPath: shared('models', file), preprocess },
+        ...{ items: evaluation, training: [], calibration, tuning: [] },
         ...{ postprocess: { kind: 'argmax', output }, metric: 'top1' },
       };
     },
@@ -149,7 +150,8 @@ const bert: BenchModel = {
     const modelPath = join(folder, 'bert-small.onnx');
     if (!existsSync(modelPath)) await buildFile(architecture('bert-small'), modelPath);
     return {
-      ...{ name: 'bert-small', modelPath, items: texts(200, 50), calibration: texts(50, 0), tuning: [] },
+      ...{ name: 'bert-small', modelPath },
+      ...{ items: texts(200, 50), training: [], calibration: texts(50, 0), tuning: [] },
       ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'argmax', output: 'logits' }, metric: 'top1' },
     };
   },

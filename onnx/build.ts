@@ -208,6 +208,26 @@ export class GraphBuilder {
     this.#nodes.push(node);
   }
 
+  /**
+   * An optional output of a node that is there: from now on the node gives it.
+   *
+   * @param first the node's first output
+   * @throws TierbedError `internal` when no node gives `first`
+   */
+  optionalOutput(first: Value, i: number): Value {
+    const position = this.#nodes.findIndex(({ outputs }) => outputs[0] === first);
+    const node = this.#nodes[position];
+    if (!node) throw new TierbedError('internal', `no node gives ${first}`);
+    const given = node.outputs[i] ?? '';
+    if (given !== '') return given;
+    const added = this.#free(`${first}.${i}`);
+    this.#claim(added);
+    const outputs = Array.from({ length: Math.max(node.outputs.length, i + 1) }, (_, n) => node.outputs[n] ?? '');
+    outputs[i] = added;
+    this.#nodes[position] = { ...node, outputs };
+    return added;
+  }
+
   /** Makes the operators of another domain usable. */
   useDomain(domain: string, domainVersion: number): void {
     if (this.#opsetImport.some((opset) => opset.domain === domain)) return;

@@ -17,6 +17,18 @@ export interface RunningStatistics {
   readonly count: number;
 }
 
+/** Names of the tensors that `emitBatchNormalization` makes for a node. */
+export function batchStatisticsOf({ outputs }: Node) {
+  const name = outputs[0] as string;
+  return {
+    /** [channels] */
+    mean: `${name}.batch_mean`,
+    variance: `${name}.batch_variance`,
+    /** The input without its channels' means. */
+    centred: `${name}.centred`,
+  };
+}
+
 /**
  * Adds a BatchNormalization in its training form (Ioffe and Szegedy, ICML 2015, arXiv:1502.03167): normalised with the
  * statistics of the batch, over all axes but the second. The operator's own training mode is not used: ONNX Runtime lets
@@ -34,13 +46,15 @@ export function emitBatchNormalization(builder: GraphBuilder, node: Node, shape:
       fix: 'Make the batch larger, or freeze the normalisation.',
     });
   }
+  const names = batchStatisticsOf(node);
   const over = builder.int64(axes);
   const centre = builder.node('ReduceMean', [x, over], { keepdims: 1 });
-  const centred = builder.node('Sub', [x, centre]);
-  const squares = builder.node('ReduceSumSquare', [centred, over], { keepdims: 0 });
-  const batchVariance = builder.node('Mul', [squares, builder.float32(1 / count)], {}, `${name}.batch_variance`);
+  const centred = builder.node('Sub', [x, centre], {}, names.centred);
+  // Not ReduceSumSquare, which has no fast kernel.
+  const squares = builder.node('ReduceSum', [builder.node('Mul', [centred, centred]), over], { keepdims: 0 });
+  const batchVariance = builder.node('Mul', [squares, builder.float32(1 / count)], {}, names.variance);
   const channels = builder.int64([shape[1] as number]);
-  const batchMean = builder.node('Reshape', [centre, channels], {}, `${name}.batch_mean`);
+  const batchMean = builder.node('Reshape', [centre, channels], {}, names.mean);
   const epsilon = float(floatAttr(node, 'epsilon') ?? 1e-5);
   builder.nodeWithOutputs('BatchNormalization', [x, scale, bias, batchMean, batchVariance], [name], { epsilon });
   return { mean, variance, batchMean, batchVariance, momentum: floatAttr(node, 'momentum') ?? 0.9, count };

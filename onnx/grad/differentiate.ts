@@ -4,7 +4,7 @@ import type { GraphBuilder, Value } from '../build.js';
 import { GraphIndex } from '../graph.js';
 import type { TensorType } from '../infer.js';
 import { initializerTensor } from '../initializer.js';
-import { DATA_TYPE, type Node } from '../model.js';
+import { DATA_TYPE, dtypeOf, type Node } from '../model.js';
 import type { DenseTensor } from '../tensor.js';
 import { GradNode, type RowGradient } from './grad-node.js';
 import { gradRule } from './index.js';
@@ -36,10 +36,25 @@ export function differentiate(
   wrt: readonly Value[],
   options: DifferentiateOptions,
 ): ReadonlyMap<Value, Gradient> {
+  const one = builder.node('Reshape', [builder.float32([1]), builder.int64(dimsOf(options.shapes, loss))]);
+  return propagate(builder, new Map([[loss, one]]), wrt, options);
+}
+
+/**
+ * As `differentiate`, from the gradients of a loss by any tensors of a graph, whatever the loss is made of.
+ *
+ * @param from the gradient by each tensor, of its shape
+ */
+export function propagate(
+  builder: GraphBuilder,
+  from: ReadonlyMap<Value, Value>,
+  wrt: readonly Value[],
+  options: DifferentiateOptions,
+): ReadonlyMap<Value, Gradient> {
   const { shapes } = options;
   const graph = builder.buildGraph();
   const index = new GraphIndex(graph);
-  const relevant = between(index, loss, wrt);
+  const relevant = between(index, [...from.keys()], wrt);
   const tables = options.rows ? tablesOf(index, wrt) : new Set<Value>();
   const dense = new Map<Value, Value[]>();
   const rows = new Map<Value, RowGradient[]>();
@@ -56,7 +71,7 @@ export function differentiate(
     dense.set(tensor, [sum]);
     return sum;
   };
-  give(loss, builder.node('Reshape', [builder.float32([1]), builder.int64(dimsOf(shapes, loss))]));
+  for (const [tensor, gradient] of from) give(tensor, gradient);
   const constants = constantsOf(index);
   for (const position of index.order.toReversed()) {
     const node = graph.nodes[position] as Node;
@@ -66,7 +81,9 @@ export function differentiate(
     const rule = ruleOf(node);
     const at = new GradNode({
       ...{ node, builder, outputGradients, shapes, constants },
-      wanted: node.inputs.map((name) => relevant.tensors.has(name) && isFloat(shapes, name)),
+      wanted: node.inputs.map(
+        (name, i) => relevant.tensors.has(name) && (standsForFloats(node, i) || carriesGradient(node, shapes, name)),
+      ),
       takesRows: node.inputs.map((name) => tables.has(name)),
     });
     const gradients = rule.gradient(at);
@@ -88,9 +105,9 @@ export function differentiate(
   );
 }
 
-/** Nodes and tensors on a way from the tensors to the loss. */
-function between(index: GraphIndex, loss: Value, wrt: readonly Value[]) {
-  const needed = index.ancestors([loss]);
+/** Nodes and tensors on a way from some tensors to others. */
+function between(index: GraphIndex, ends: readonly Value[], wrt: readonly Value[]) {
+  const needed = index.ancestors(ends);
   const tensors = new Set(wrt);
   const nodes = new Set<number>();
   for (const position of index.order) {
@@ -130,10 +147,26 @@ function dimsOf(shapes: ReadonlyMap<string, TensorType>, tensor: Value): number[
   return dims as number[];
 }
 
-/** Gradients are of floats: integers (indices, shapes, masks) carry none. */
-function isFloat(shapes: ReadonlyMap<string, TensorType>, tensor: Value): boolean {
+const OTHER_FLOATS: ReadonlySet<number | undefined> = new Set(
+  (['float16', 'bfloat16', 'float64'] as const).map((dtype) => DATA_TYPE[dtype]),
+);
+
+/** Gradients are of float32: integers (indices, shapes, masks) carry none. @throws TierbedError `invalid` for other floats */
+function carriesGradient(node: Node, shapes: ReadonlyMap<string, TensorType>, tensor: Value): boolean {
   const dtype = shapes.get(tensor)?.dtype;
-  return dtype === undefined || dtype === DATA_TYPE.float32;
+  if (!OTHER_FLOATS.has(dtype)) return dtype === undefined || dtype === DATA_TYPE.float32;
+  throw new TierbedError(
+    'invalid',
+    `node ${node.name || node.outputs[0]} takes ${tensor} as ${dtypeOf(dtype as number)}`,
+    {
+      fix: 'Train the model in float32: gradients are of no other type.',
+    },
+  );
+}
+
+/** Steps of a quantisation carry the gradient of the numbers that they stand for. */
+function standsForFloats({ opType }: Node, input: number): boolean {
+  return opType === 'DequantizeLinear' && input === 0;
 }
 
 function constantsOf(index: GraphIndex): (tensor: string) => DenseTensor | undefined {

@@ -83,6 +83,11 @@ export class GradNode {
     return name;
   }
 
+  /** An optional output of the node, which gives it from now on if it did not. */
+  savedOutput(i: number): Value {
+    return this.builder.optionalOutput(this.output(), i);
+  }
+
   /** The shape of a tensor of the model (not of one that a rule made). @throws TierbedError `invalid` when not known */
   shape(tensor: Value): readonly number[] {
     const dims = this.#options.shapes.get(tensor)?.shape;
@@ -103,6 +108,16 @@ export class GradNode {
     return this.#options.shapes.get(tensor)?.dtype;
   }
 
+  /** The elements of an input, where they are known before the graph runs. */
+  known(i: number): DenseTensor | undefined {
+    return this.#options.constants(this.input(i));
+  }
+
+  /** Whether an input is there and a constant. */
+  isConstant(i: number): boolean {
+    return this.has(i) && this.#options.constants(this.input(i)) !== undefined;
+  }
+
   /** The elements of an input that is a constant. @throws TierbedError `invalid` when it is computed at run time */
   constant(i: number): DenseTensor {
     const found = this.#options.constants(this.input(i));
@@ -113,7 +128,8 @@ export class GradNode {
   /** The numbers of a constant integer input. @throws as `constant` */
   integers(i: number): readonly number[] {
     const { dtype, data } = this.constant(i);
-    const bytes = data.slice().buffer;
+    // Not `slice`: that of a Buffer, as a file's weights are in, copies nothing.
+    const bytes = new Uint8Array(data).buffer;
     if (dtype === 'int64') return Array.from(new BigInt64Array(bytes), Number);
     if (dtype === 'int32') return [...new Int32Array(bytes)];
     throw this.error(`its input ${i} is ${dtype}, not int64`);

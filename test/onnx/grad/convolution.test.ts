@@ -1,0 +1,4 @@
+import { testTorchCases } from './support/torch-cases.js';
+
+testTorchCases('convolution.json.gz');
+testTorchCases('conv-transpose.json.gz');

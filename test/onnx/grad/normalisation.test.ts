@@ -1,0 +1,3 @@
+import { testTorchCases } from './support/torch-cases.js';
+
+testTorchCases('normalisation.json.gz');
