@@ -15,7 +15,7 @@ const calibration = files.map((name): WorkloadItem => {
   return { id: basename(name, '.item'), label: '', read: () => readFile(join(job.calibration, name)) };
 });
 const workload: Workload = {
-  ...{ name: 'bench', modelPath: job.model, items: [], calibration, tuning: [] },
+  ...{ name: 'bench', modelPath: job.model, items: [], training: [], calibration, tuning: [] },
   ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'digest' }, metric: 'none' },
 };
 const { operator: name, ...settings } = job.setting;
@@ -31,7 +31,10 @@ process.on('uncaughtException', (error) => {
 const [made] = await operator(name).apply(
   { name: 'bench', stages: [await describeModel(job.model)], steps: [] },
   options,
-  { workload, threads: 0, outDir: job.outDir, progress: silent, signal: new AbortController().signal },
+  {
+    ...{ workload, threads: 0, outDir: job.outDir, workDir: `${job.outDir}.work` },
+    ...{ progress: silent, signal: new AbortController().signal },
+  },
 );
 const result: Quantised = {
   path: made?.stages[0]?.files[0]?.path as string,

@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly register: Regis
   apply: () => import('./commands/apply.js'),
   explain: () => import('./commands/explain.js'),
   zoo: () => import('./commands/zoo.js'),
+  own: () => import('./commands/own.js'),
   fetch: () => import('./commands/fetch.js'),
   node: () => import('./commands/node.js'),
   gate: () => import('./commands/gate.js'),

@@ -14,6 +14,7 @@ import { type Manifest, type ManifestScores, manifestOf } from './manifest.js';
 import { describeModel } from './model-files.js';
 import { MANIFEST_FILE, prepareOutput, writing } from './output-folder.js';
 import { buildVariants } from './recipe.js';
+import { writeStepCurves } from './train/step-curves.js';
 import type { StageModel, Step, Variant } from './variant.js';
 import { writeStages } from './write-variant.js';
 
@@ -72,7 +73,9 @@ export async function applyRecipe(
       const building = join(output.building, folder);
       const stages = await writing(options.out, async () => {
         await mkdir(building, { recursive: true });
-        return writeStages(variant.stages, building);
+        const written = await writeStages(variant.stages, building);
+        await writeStepCurves(variant.steps, building, metricOf(workload).title);
+        return written;
       });
       const stageFigures = await figuresOf(stages, item);
       const after = before && (await score(workload, stages, running));

@@ -2,6 +2,7 @@ import { problemOf, showPath } from '../base/checked-yaml.js';
 import { TierbedError } from '../base/errors.js';
 import { operator } from './index.js';
 import type { Misfit, Operator } from './operator.js';
+import { isFor } from './steps-for.js';
 import type { Step, Variant } from './variant.js';
 
 /**
@@ -12,21 +13,40 @@ import type { Step, Variant } from './variant.js';
  * @throws TierbedError `invalid` with the reason
  */
 export function checkStep(recipe: readonly Step[], index: number, workloads?: readonly string[]): void {
-  const { operator: name, options } = recipe[index] as Step;
+  const { operator: name, options, for: only } = recipe[index] as Step;
   const taken = operator(name);
   const problem = problemOf(options, taken.optionsSchema);
   if (problem) {
     const message = `${showPath([name, ...problem.path])}: ${problem.message}`;
     throw new TierbedError('invalid', message, problem.fix === undefined ? {} : { fix: problem.fix });
   }
-  const before = recipe.slice(0, index);
-  const misfit = taken.after?.(before, options) ?? wholeWanted(taken, before);
-  if (misfit) {
+  for (const before of stepsBefore(recipe, index)) {
+    const misfit = taken.after?.(before, options) ?? wholeWanted(taken, before);
+    if (!misfit) continue;
     const { reason, fix } = misfit;
     const behind = before.map((step) => step.operator).join('+');
     throw new TierbedError('invalid', `${name} behind ${behind}: ${reason}`, fix === undefined ? {} : { fix });
   }
-  if (workloads) taken.check?.(options, workloads);
+  if (!workloads) return;
+  const unknown = only?.filter((workload) => !workloads.includes(workload)) ?? [];
+  if (unknown.length > 0) {
+    throw new TierbedError('invalid', `${name} is for ${unknown.join(', ')}, and there is no such workload`, {
+      fix: `Name one of: ${workloads.join(', ')}.`,
+    });
+  }
+  taken.check?.(options, only ?? workloads);
+}
+
+/** What stands before a step: once for each workload that any step of the recipe is for, and for all others. */
+function stepsBefore(recipe: readonly Step[], index: number): readonly (readonly Step[])[] {
+  const own = recipe[index] as Step;
+  const named = new Set(recipe.flatMap((step) => step.for ?? []));
+  const before = recipe.slice(0, index);
+  const others = own.for ? [] : [before.filter((step) => !step.for)];
+  return [
+    ...others,
+    ...[...named].filter((name) => isFor(own, name)).map((name) => before.filter((step) => isFor(step, name))),
+  ];
 }
 
 /** As `checkStep`, of each step of a recipe, the first to the last. */

@@ -1,7 +1,7 @@
 import { version } from '../base/paths.js';
 import type { Metric } from '../workloads/metrics/index.js';
 import type { UnreadableItem } from '../workloads/prepared.js';
-import type { Workload } from '../workloads/types.js';
+import type { Workload, WorkloadPart } from '../workloads/types.js';
 import type { Score } from './evaluate.js';
 import type { StageFigures } from './figures.js';
 import type { ModelFile, StageModel, TakenStep, Variant } from './variant.js';
@@ -67,7 +67,7 @@ export interface Manifest {
   readonly workload: {
     readonly name: string;
     readonly metric: string;
-    readonly items: Readonly<Record<'calibration' | 'tuning' | 'evaluation', number>>;
+    readonly items: Readonly<Record<WorkloadPart, number>>;
     readonly preprocess: Workload['preprocess'];
     readonly postprocess: Workload['postprocess'];
   };
@@ -117,6 +117,7 @@ export function manifestOf(parts: ManifestParts): Manifest {
       name: workload.name,
       metric: workload.metric,
       items: {
+        training: workload.training.length,
         calibration: workload.calibration.length,
         tuning: workload.tuning.length,
         evaluation: workload.items.length,

@@ -9,6 +9,11 @@ export interface OperatorContext {
   readonly threads: number;
   /** An empty folder: models that the operator makes are written here. */
   readonly outDir: string;
+  /**
+   * A folder of this very step, which a process that is killed leaves behind: checkpoints are kept here, and the step goes
+   * on from them. Not there before something is written; removed when the step is done.
+   */
+  readonly workDir: string;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -40,6 +45,13 @@ export interface Operator {
   after?(previous: readonly Step[], options: Readonly<Record<string, unknown>>): Misfit | undefined;
   /** The parts of the data that it reads, with these options: what it makes is not used again when one of them changes. */
   reads?(options: Readonly<Record<string, unknown>>): readonly WorkloadPart[];
+  /** Files besides the variant's that it reads, with these options: what it makes is not used again when one changes. */
+  files?(options: Readonly<Record<string, unknown>>): readonly string[];
+  /** Options, not checked yet, with the paths in them resolved: in a file they are relative to its folder. */
+  resolved?(
+    options: Readonly<Record<string, unknown>>,
+    resolve: (path: string) => string,
+  ): Readonly<Record<string, unknown>>;
   /** Checks options against the study's workloads before anything is built. @throws TierbedError `invalid` */
   check?(options: Readonly<Record<string, unknown>>, workloads: readonly string[]): void;
   /**

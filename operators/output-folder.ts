@@ -5,6 +5,7 @@ import { undoOnExit } from '../base/clean-up.js';
 import { diskError } from '../base/disk-error.js';
 import { TierbedError } from '../base/errors.js';
 import { makeBuildingFolder, removeAbandoned } from './building-folder.js';
+import { CURVE_FILE } from './train/step-curves.js';
 
 export const MANIFEST_FILE = 'manifest.json';
 
@@ -85,7 +86,7 @@ async function otherEntries(folder: string): Promise<string[]> {
   const own = await ownEntries(folder);
   const others: string[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (own?.has(entry.name) || entry.name.startsWith('building-')) continue;
+    if (own?.has(entry.name) || (own && CURVE_FILE.test(entry.name)) || entry.name.startsWith('building-')) continue;
     const path = join(folder, entry.name);
     const variant = own === undefined && entry.isDirectory() && (await ownEntries(path)) !== undefined;
     if (!variant) others.push(entry.name);

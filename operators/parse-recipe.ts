@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { basename, extname } from 'node:path';
+import { basename, dirname, extname, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { parseCheckedYaml, problemOf, showPath, type YamlPath } from '../base/checked-yaml.js';
 import { messageOf, TierbedError } from '../base/errors.js';
 import { checkStep } from './check-recipe.js';
 import { operator } from './index.js';
 import { type RecipeChoice, recipeSchema, stepsOf } from './recipe-schema.js';
+import { resolvedSteps } from './resolve-steps.js';
 import type { Step } from './variant.js';
 
 /** A recipe that makes sense, as far as that is known without its workload. */
@@ -54,7 +55,7 @@ export function parseRecipeText(text: string, settings: readonly string[] = []):
       throw new TierbedError(error.kind, error.message, { fix, cause: error });
     }
   }
-  return { name: steps.map((step) => step.operator).join('+'), steps };
+  return { name: steps.map((step) => step.operator).join('+'), steps: resolvedSteps(steps, process.cwd()) };
 }
 
 /** As `readRecipe`, of a file's content. */
@@ -73,13 +74,13 @@ export function parseRecipeFile(content: string, file: string, settings: readonl
     }
   };
   const steps = withSettings(
-    located(at, () => stepsOf(choice)),
+    located(at, () => resolvedSteps(stepsOf(choice), dirname(resolve(file)))),
     settings,
   );
   for (const index of steps.keys()) {
     located(typeof choice === 'string' ? at : [...at, index], () => checkStep(steps, index));
   }
-  return { name: basename(file, extname(file)), steps };
+  return { name: basename(file, extname(file)), steps: resolvedSteps(steps, process.cwd()) };
 }
 
 /** The steps with the options that the command line sets. @throws TierbedError `usage` with the setting */

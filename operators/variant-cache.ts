@@ -12,7 +12,8 @@ export interface KeptStep {
   readonly made: readonly Made[];
 }
 
-const ENTRY = 'variants.json';
+/** The file that says what a step made, in its folder. */
+export const ENTRY = 'variants.json';
 
 /** As it is in the file: paths relative to the folder, and of the names what the step added to its variant's. */
 interface Entry {

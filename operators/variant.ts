@@ -27,13 +27,15 @@ export interface StageModel {
 export interface Step {
   readonly operator: string;
   readonly options: Readonly<Record<string, unknown>>;
+  /** The workloads that it is for, by name; all unless said otherwise. */
+  readonly for?: readonly string[];
 }
 
 /** What an operator says of what it did: plain data, for the manifest. */
 export type Facts = Readonly<Record<string, unknown>>;
 
 /** A step that was taken. */
-export interface TakenStep extends Step {
+export interface TakenStep extends Omit<Step, 'for'> {
   /** The operator's own. */
   readonly version: number;
   /** What it took when it was taken: a cached step keeps its time. */

@@ -7,16 +7,19 @@ import { mustExist } from './loaders/read.js';
 import { chosenMetric, type MetricChoice, metricKind } from './metrics/index.js';
 import { modelInputs } from './model-inputs.js';
 import { loadOwn } from './own/index.js';
+import type { OwnNetwork } from './own/own-workload.js';
 import { refuseOverlap } from './parts/overlap.js';
 import { type Parts, type SplitSpec, split } from './parts/split.js';
 import { resolveStudyPath } from './paths.js';
 import { createPreprocessor } from './preprocess/index.js';
-import type { PostprocessSpec, PreprocessSpec, Workload } from './types.js';
+import type { PostprocessSpec, PreprocessSpec, Workload, WorkloadPart } from './types.js';
 
 /** A workload of the project's own, e.g. `pictures`. */
 export interface OwnWorkloadSpec {
   readonly use: string;
   readonly seed?: number;
+  /** The teacher unless told. */
+  readonly network?: OwnNetwork;
 }
 
 /** A model with its data, as a study or a workload file names them. */
@@ -25,10 +28,10 @@ export interface ModelWorkloadSpec {
   readonly model: string;
   /** The evaluation part, or with `split` all parts. */
   readonly data: DataSpec;
-  /** How `data` becomes three parts; without it all of it is the evaluation part. */
+  /** How `data` becomes parts; without it all of it is the evaluation part. */
   readonly split?: SplitSpec;
   /** The other parts, where they have data of their own. */
-  readonly parts?: { readonly calibration?: DataSpec; readonly tuning?: DataSpec };
+  readonly parts?: Readonly<Partial<Record<Exclude<WorkloadPart, 'evaluation'>, DataSpec>>>;
   readonly preprocess: PreprocessSpec;
   readonly postprocess: PostprocessSpec;
   readonly metric: MetricChoice;
@@ -48,15 +51,14 @@ export interface LoadWorkloadOptions {
 
 /**
  * Loads a workload: everything that it refers to is checked to be there and to fit together. Items are read only where
- * parts are compared or labels made of them. A workload of the project's own is built on first use (ten to twenty
- * seconds, shown by `progress`) and kept in the cache.
+ * parts are compared or labels made of them; those of the project's own workloads are made then.
  *
  * @throws TierbedError `missing` when a file or environment variable is not there, `invalid` when something in it is
  *   wrong, `cancelled` when `signal` says so; a `KeyedError` where one of the spec's keys is to be changed
  */
 export async function loadWorkload(spec: WorkloadSpec, options: LoadWorkloadOptions): Promise<Workload> {
   if ('use' in spec) {
-    const own = await loadOwn(spec.use, { seed: spec.seed, progress: options.progress, signal: options.signal });
+    const own = await loadOwn(spec.use, { seed: spec.seed, network: spec.network });
     return { ...own, name: options.name ?? own.name };
   }
   const { progress = silent, signal } = options;
@@ -73,6 +75,7 @@ export async function loadWorkload(spec: WorkloadSpec, options: LoadWorkloadOpti
     name: options.name ?? basename(modelPath, extname(modelPath)),
     modelPath,
     items: parts.evaluation,
+    training: parts.training,
     calibration: parts.calibration,
     tuning: parts.tuning,
     preprocess,
@@ -81,7 +84,7 @@ export async function loadWorkload(spec: WorkloadSpec, options: LoadWorkloadOpti
     ...(Object.keys(metricOptions).length > 0 && { metricOptions }),
   };
   const kind = metricKind(metric);
-  const items = [...parts.evaluation, ...parts.calibration, ...parts.tuning];
+  const items = [...parts.evaluation, ...parts.calibration, ...parts.tuning, ...parts.training];
   const misfit = kind.misfit({ postprocess, items }, metricOptions);
   if (misfit) throw new KeyedError(misfit.at, misfit.message, { fix: misfit.fix });
   return atKey(['metric'], () => withLabels(workload, resolvePath, progress, signal));
@@ -95,13 +98,15 @@ async function loadParts(spec: ModelWorkloadSpec, context: LoadContext, progress
   }
   const data = await atKey(['data'], () => itemsOf(spec.data, context));
   if (spec.split) return split(data, spec.split);
-  const { calibration, tuning } = spec.parts ?? {};
-  const part = async (name: 'calibration' | 'tuning', own: DataSpec | undefined) =>
-    own ? atKey(['parts', name], () => itemsOf(own, context)) : [];
+  const part = async (name: keyof NonNullable<ModelWorkloadSpec['parts']>) => {
+    const own = spec.parts?.[name];
+    return own ? atKey(['parts', name], () => itemsOf(own, context)) : [];
+  };
   const parts = {
     evaluation: data,
-    calibration: await part('calibration', calibration),
-    tuning: await part('tuning', tuning),
+    calibration: await part('calibration'),
+    tuning: await part('tuning'),
+    training: await part('training'),
   };
   if (spec.parts) await refuseOverlap(parts, progress, context.signal);
   return parts;
@@ -124,14 +129,17 @@ async function withLabels(
   const source = await metricKind(metric).labels?.(metricOptions, { postprocess, resolvePath });
   if (!source) return workload;
   try {
-    const labelled = (items: Workload['items'], part: string) =>
-      labelsFrom(items, source, {
-        ...{ preprocess, progress, signal },
-        doing: `labelling the ${part} part of ${workload.name} for ${metric}`,
-      });
+    const labelled = async (items: Workload['items'], part: WorkloadPart) =>
+      items.length === 0
+        ? []
+        : labelsFrom(items, source, {
+            ...{ preprocess, progress, signal },
+            doing: `labelling the ${part} part of ${workload.name} for ${metric}`,
+          });
     return {
       ...workload,
       items: await labelled(workload.items, 'evaluation'),
+      training: await labelled(workload.training, 'training'),
       calibration: await labelled(workload.calibration, 'calibration'),
       tuning: await labelled(workload.tuning, 'tuning'),
     };

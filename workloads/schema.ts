@@ -1,6 +1,8 @@
 import { LOADERS } from './loaders/index.js';
 import { METRICS } from './metrics/index.js';
 import { ownNames } from './own/index.js';
+import { OWN_NETWORKS } from './own/own-workload.js';
+import { WORKLOAD_PARTS } from './types.js';
 
 /*
  * JSON Schema (draft-07 words only) of a workload in a study. Choices are if/then chains on the property that names the
@@ -61,14 +63,17 @@ const count = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
 
 const splitSchema = {
   type: 'object',
-  properties: { calibration: count, tuning: count, evaluation: count, seed: count, stratified: { type: 'boolean' } },
+  properties: {
+    ...Object.fromEntries(WORKLOAD_PARTS.map((part) => [part, count])),
+    ...{ seed: count, stratified: { type: 'boolean' } },
+  },
   minProperties: 1,
   additionalProperties: false,
 };
 
 const partsSchema = {
   type: 'object',
-  properties: { calibration: dataSchema, tuning: dataSchema },
+  properties: { training: dataSchema, calibration: dataSchema, tuning: dataSchema },
   minProperties: 1,
   additionalProperties: false,
 };
@@ -97,6 +102,7 @@ const metricSchema = {
 
 const ownProperties = {
   use: { enum: ownNames },
+  network: { enum: OWN_NETWORKS },
   seed: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
 };
 

@@ -45,7 +45,9 @@ export type PostprocessSpec =
 export type Preprocessor = (item: Uint8Array) => Promise<readonly NamedTensor[]>;
 
 /** The parts that a workload's data is in: no item is in two of them. */
-export type WorkloadPart = 'calibration' | 'tuning' | 'evaluation';
+export const WORKLOAD_PARTS = ['training', 'calibration', 'tuning', 'evaluation'] as const;
+
+export type WorkloadPart = (typeof WORKLOAD_PARTS)[number];
 
 /** A model with its data set, its preprocessing and its metric. */
 export interface Workload {
@@ -54,6 +56,8 @@ export interface Workload {
   readonly modelPath: string;
   /** The evaluation part: what studies run on and accuracies are stated of. */
   readonly items: readonly WorkloadItem[];
+  /** For weights. Apart from the others; empty where the data has none. */
+  readonly training: readonly WorkloadItem[];
   /** For ranges of activations and for heads that are fitted. Apart from the others; empty where the data has none. */
   readonly calibration: readonly WorkloadItem[];
   /** For choices: thresholds, and what goes back to float. Apart from the others; empty where the data has none. */

@@ -108,6 +108,11 @@ export class GradNode {
     return this.#options.shapes.get(tensor)?.dtype;
   }
 
+  /** The elements of an input, where they are known before the graph runs. */
+  known(i: number): DenseTensor | undefined {
+    return this.#options.constants(this.input(i));
+  }
+
   /** Whether an input is there and a constant. */
   isConstant(i: number): boolean {
     return this.has(i) && this.#options.constants(this.input(i)) !== undefined;
@@ -123,7 +128,8 @@ export class GradNode {
   /** The numbers of a constant integer input. @throws as `constant` */
   integers(i: number): readonly number[] {
     const { dtype, data } = this.constant(i);
-    const bytes = data.slice().buffer;
+    // Not `slice`: that of a Buffer, as a file's weights are in, copies nothing.
+    const bytes = new Uint8Array(data).buffer;
     if (dtype === 'int64') return Array.from(new BigInt64Array(bytes), Number);
     if (dtype === 'int32') return [...new Int32Array(bytes)];
     throw this.error(`its input ${i} is ${dtype}, not int64`);

@@ -63,24 +63,42 @@ export function describe(info: { readonly dtype: string; readonly shape: readonl
  * @throws TierbedError `invalid` naming the tensor, what came and what the model takes
  */
 export function toOrt(inputs: readonly NamedTensor[], infos: readonly TensorInfo[]): Record<string, OrtTensor> {
-  const feeds: Record<string, OrtTensor> = Object.create(null);
-  for (const { name, tensor } of inputs) {
+  const feeds = ortTensors(inputs, infos);
+  requireAll(feeds, infos);
+  return feeds;
+}
+
+/** As `toOrt` for some of a session's inputs, or of its outputs, which the runtime then writes in place. */
+export function ortTensors(
+  tensors: readonly NamedTensor[],
+  infos: readonly TensorInfo[],
+  kind: 'input' | 'output' = 'input',
+): Record<string, OrtTensor> {
+  const wrapped: Record<string, OrtTensor> = Object.create(null);
+  for (const { name, tensor } of tensors) {
     const info = infos.find((candidate) => candidate.name === name);
     if (!info) {
-      throw new TierbedError('invalid', `the model has no input "${name}"; it takes ${listOf(infos)}`);
+      throw new TierbedError(
+        'invalid',
+        `the model has no ${kind} "${name}"; it ${kind === 'input' ? 'takes' : 'gives'} ${listOf(infos)}`,
+      );
     }
-    if (name in feeds) throw new TierbedError('invalid', `input "${name}" is given twice`);
+    if (name in wrapped) throw new TierbedError('invalid', `${kind} "${name}" is given twice`);
     if (info.dtype !== tensor.dtype || !fits(tensor.shape, info.shape)) {
-      throw new TierbedError('invalid', `input "${name}" must be ${describe(info)}, got ${describe(tensor)}`);
+      throw new TierbedError('invalid', `${kind} "${name}" must be ${describe(info)}, got ${describe(tensor)}`);
     }
-    feeds[name] = ortTensor(name, tensor);
+    wrapped[name] = ortTensor(name, tensor);
   }
+  return wrapped;
+}
+
+/** @throws TierbedError `invalid` naming the input that is missing */
+export function requireAll(feeds: Readonly<Record<string, OrtTensor>>, infos: readonly TensorInfo[]): void {
   for (const info of infos) {
     if (!(info.name in feeds)) {
       throw new TierbedError('invalid', `input "${info.name}" (${describe(info)}) is missing`);
     }
   }
-  return feeds;
 }
 
 /** Tensors of the runtime as Tierbed's, over the same memory. */

@@ -13,7 +13,7 @@ export interface BatchItem {
 /** Items that one step works on. */
 export interface Batch {
   readonly items: readonly BatchItem[];
-  /** The model's inputs, augmented, items along the first axis. */
+  /** The model's inputs, augmented, items along the first axis: the next step writes over them. */
   readonly inputs: readonly NamedTensor[];
   /** From 0. */
   readonly step: number;
@@ -23,6 +23,8 @@ export interface Batch {
 /** What is minimised. */
 export interface Objective {
   readonly name: string;
+  /** What its loss follows from besides its name and the labels, such as a teacher: a checkpoint of another is refused. */
+  readonly identity?: string;
   /** Appends the loss to the model; inputs that it declares are given by `feeds`. */
   readonly loss: Loss;
   /** The loss's own inputs for a batch: targets, what a teacher answers. */
@@ -48,12 +50,16 @@ export interface StepView {
 /** Something that takes part in training: masks of pruning, ranges of quantisation. */
 export interface TrainPlugin {
   readonly name: string;
+  /** What it does follows from this: a checkpoint of another is refused. */
+  readonly identity?: string;
   /** Tensors of the model that it looks at in each step. */
   readonly outputs?: readonly string[];
   /** Initializers that it changes from step to step, and that have no gradient. */
   readonly buffers?: readonly string[];
   /** What it must find again when training resumes from a checkpoint, beside weights and buffers; changed in place. */
   readonly state?: Readonly<Record<string, Float32Array>>;
+  /** Whether weights behind this many of all steps are what is wanted: with `patience`, no epoch before counts as best. */
+  settled?(step: number, steps: number): boolean;
   /** Behind the backward pass, before weights change. */
   beforeUpdate?(step: StepView): void;
   /** When weights have changed. */
@@ -73,6 +79,8 @@ export interface TrainRequest {
   readonly threads: number;
   /** Where checkpoints and the curve are kept; a run that was cut off goes on from there. */
   readonly folder: string;
+  /** Least time between checkpoints; 20 unless said otherwise. 0: behind every step. */
+  readonly checkpointSeconds?: number;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -137,4 +145,13 @@ export type AugmentSpec =
   | { readonly kind: 'flip' }
   | { readonly kind: 'shift'; readonly pixels: number }
   | { readonly kind: 'noise'; readonly deviation: number }
-  | { readonly kind: 'token-dropout'; readonly share: number; readonly token: number };
+  | {
+      readonly kind: 'token-dropout';
+      readonly share: number;
+      /** What takes a dropped token's place: the number of [UNK] or [MASK]. */
+      readonly token: number;
+      /** Tokens that are never dropped, such as [CLS] and [SEP]. */
+      readonly keep?: readonly number[];
+      /** The input that has the tokens; `input_ids` unless said otherwise. */
+      readonly input?: string;
+    };

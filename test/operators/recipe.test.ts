@@ -28,7 +28,7 @@ async function workload(
   const modelPath = join(folder, 'chain.onnx');
   await writeModel(g.build(), modelPath, { external, thresholdBytes: 0 });
   const work: Workload = {
-    ...{ name: 'chain', modelPath, items: [], calibration: [], tuning: [], metric: 'none' },
+    ...{ name: 'chain', modelPath, items: [], training: [], calibration: [], tuning: [], metric: 'none' },
     ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'digest' } },
   };
   return { work, cache: join(folder, 'cache') };

@@ -15,7 +15,7 @@ export function tensorItem(
 /** A workload of items of tensors, without a model's file. */
 export function tensorWorkload(parts: Partial<Workload>): Workload {
   return {
-    ...{ name: 'small', modelPath: '', items: [], calibration: [], tuning: [], metric: 'none' },
+    ...{ name: 'small', modelPath: '', items: [], training: [], calibration: [], tuning: [], metric: 'none' },
     ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'digest' } },
     ...parts,
   };

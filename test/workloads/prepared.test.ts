@@ -15,7 +15,7 @@ function counted(texts: readonly string[], labels: readonly string[] = texts.map
     return { id: String(i), label: labels[i] as string, read };
   });
   const work: Workload = {
-    ...{ name: 'w', modelPath: 'm.onnx', items: [], calibration: items, tuning: [], metric: 'none' },
+    ...{ name: 'w', modelPath: 'm.onnx', items: [], training: [], calibration: items, tuning: [], metric: 'none' },
     ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'digest' } },
   };
   return { work, reads };

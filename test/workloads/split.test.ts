@@ -12,8 +12,8 @@ const item = (id: string, label = '', bytes = id): WorkloadItem => ({
   label,
   read: async () => Buffer.from(bytes),
 });
-const ids = ({ calibration, tuning, evaluation }: Parts) =>
-  [calibration, tuning, evaluation].map((part) => part.map(({ id }) => id));
+const ids = ({ training, calibration, tuning, evaluation }: Parts) =>
+  [training, calibration, tuning, evaluation].map((part) => part.map(({ id }) => id));
 
 /** Data of a random size and random labels, and a split that fits it. */
 function draw(random: Random): { items: WorkloadItem[]; spec: SplitSpec } {
@@ -21,8 +21,9 @@ function draw(random: Random): { items: WorkloadItem[]; spec: SplitSpec } {
   const items = Array.from({ length: 3 + random.integer(300) }, (_, i) => item(`i${i}`, `${random.integer(labels)}`));
   const calibration = random.integer(items.length - 1);
   const tuning = random.integer(items.length - calibration);
-  const left = items.length - calibration - tuning;
-  const spec = { calibration, tuning, seed: random.integer(1000), stratified: random.integer(2) === 0 };
+  const training = random.integer(items.length - calibration - tuning);
+  const left = items.length - calibration - tuning - training;
+  const spec = { training, calibration, tuning, seed: random.integer(1000), stratified: random.integer(2) === 0 };
   return { items, spec: random.integer(2) === 0 ? spec : { ...spec, evaluation: 1 + random.integer(left) } };
 }
 
@@ -32,10 +33,11 @@ describe('a split', () => {
     for (let round = 0; round < 200; round++) {
       const { items, spec } = draw(random);
       const parts = split(items, spec);
-      const { calibration = 0, tuning = 0, evaluation = items.length - calibration - tuning } = spec;
+      const { training = 0, calibration = 0, tuning = 0 } = spec;
+      const evaluation = spec.evaluation ?? items.length - training - calibration - tuning;
       assert.deepEqual(
-        [parts.calibration.length, parts.tuning.length, parts.evaluation.length],
-        [calibration, tuning, evaluation],
+        [parts.training.length, parts.calibration.length, parts.tuning.length, parts.evaluation.length],
+        [training, calibration, tuning, evaluation],
       );
       const all = ids(parts).flat();
       assert.equal(new Set(all).size, all.length, JSON.stringify(spec));
@@ -50,16 +52,16 @@ describe('a split', () => {
     }
   });
 
-  it('keeps the proportions of the labels in every part, to less than three items', () => {
+  it('keeps the proportions of the labels in every part, to less than four items', () => {
     const random = new Random(2);
     for (let round = 0; round < 100; round++) {
       const { items, spec } = draw(random);
       const parts = split(items, { ...spec, stratified: true });
-      for (const part of [parts.calibration, parts.tuning, parts.evaluation]) {
+      for (const part of [parts.training, parts.calibration, parts.tuning, parts.evaluation]) {
         for (const label of new Set(items.map((i) => i.label))) {
           const share = items.filter((i) => i.label === label).length / items.length;
           const got = part.filter((i) => i.label === label).length;
-          assert.ok(Math.abs(got - share * part.length) < 3, `${got} of ${part.length}, share ${share}`);
+          assert.ok(Math.abs(got - share * part.length) < 4, `${got} of ${part.length}, share ${share}`);
         }
       }
     }
@@ -76,6 +78,21 @@ describe('a split', () => {
     const loose = Array.from({ length: 20 }, (_, seed) => of({ seed, stratified: false }));
     const few = loose.map(({ calibration }) => calibration.filter(({ label }) => label === 'few').length);
     assert.ok(new Set(few).size > 1, few.join(' '));
+  });
+
+  it('has the same other parts whatever is trained on', () => {
+    const items = Array.from({ length: 60 }, (_, i) => item(`${i}`, `${i % 3}`));
+    const of = (training?: number) => {
+      const { training: drawn, ...rest } = split(items, {
+        calibration: 6,
+        tuning: 9,
+        evaluation: 15,
+        ...(training && { training }),
+      });
+      return { drawn: drawn.length, rest: ids({ ...rest, training: [] }) };
+    };
+    assert.deepEqual(of(), { ...of(30), drawn: 0 });
+    assert.equal(of(30).drawn, 30);
   });
 
   it('takes every item with the same chance', () => {
@@ -99,6 +116,7 @@ describe('a split', () => {
     const items = Array.from({ length: 10 }, (_, i) => item(`${i}`));
     const wrong: [SplitSpec, RegExp, string][] = [
       [{ calibration: 6, tuning: 5 }, /6 \+ 5 items are asked for, and the data has 10/, 'split'],
+      [{ training: 6, calibration: 5 }, /6 \+ 5 \+ 0 items are asked for/, 'split'],
       [{ calibration: 5, tuning: 5 }, /none is left to evaluate on/, 'split'],
       [{ calibration: 5, tuning: 4, evaluation: 2 }, /5 \+ 4 \+ 2 items/, 'split'],
       [{ calibration: 1, evaluation: 0 }, /1 \+ 0 \+ 0/, 'split'],
@@ -118,6 +136,7 @@ describe('parts with data of their own', () => {
   it('have no item in common', async () => {
     const parts = {
       evaluation: [item('a'), item('b')],
+      training: [item('t')],
       calibration: [item('c'), item('c2', '', 'c')],
       tuning: [item('d')],
     };
@@ -129,6 +148,10 @@ describe('parts with data of their own', () => {
       refused('parts.tuning', /2 of its 3 items are in another part, too; the first, 'e', is 'b' of evaluation/),
     );
     await assert.rejects(
+      refuseOverlap({ ...parts, training: [item('t'), item('u', '', 'a')] }, silent),
+      refused('parts.training', /1 of its 2 items are in another part, too; the first, 'u', is 'a' of evaluation/),
+    );
+    await assert.rejects(
       refuseOverlap({ ...parts, tuning: [item('x', '', 'c')] }, silent),
       refused('parts.tuning', /'x', is 'c' of calibration/),
     );
@@ -136,11 +159,12 @@ describe('parts with data of their own', () => {
 
   it('may have items that cannot be read', async () => {
     const gone = (id: string): WorkloadItem => ({ id, label: '', read: () => Promise.reject(new Error('gone')) });
-    await refuseOverlap({ evaluation: [gone('a'), item('b')], calibration: [gone('a')], tuning: [] }, silent);
+    const parts = { evaluation: [gone('a'), item('b')], training: [], calibration: [gone('a')], tuning: [] };
+    await refuseOverlap(parts, silent);
   });
 
   it('are compared until somebody stops it', async () => {
-    const parts = { evaluation: [item('a')], calibration: [], tuning: [] };
+    const parts = { evaluation: [item('a')], training: [], calibration: [], tuning: [] };
     await assert.rejects(refuseOverlap(parts, silent, AbortSignal.abort()), { kind: 'cancelled' });
   });
 });

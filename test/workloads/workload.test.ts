@@ -57,8 +57,15 @@ describe('the schema of a workload', () => {
       { ...model, metric: { f1: { positive: 1 } } },
       { ...model, metric: { f1: null } },
       { ...model, metric: { agreement: { with: 'other.onnx' } } },
-      { ...model, split: { calibration: 10, tuning: 5, evaluation: 20, seed: 3, stratified: false } },
-      { ...model, parts: { calibration: { loader: 'cifar', path }, tuning: { loader: 'cifar', path } } },
+      { ...model, split: { training: 100, calibration: 10, tuning: 5, evaluation: 20, seed: 3, stratified: false } },
+      {
+        ...model,
+        parts: {
+          training: { loader: 'cifar', path },
+          calibration: { loader: 'cifar', path },
+          tuning: { loader: 'cifar', path },
+        },
+      },
       { ...model, postprocess: { kind: 'argmax', output: 'y', classes: ['a', 'b'] } },
     ]) {
       assert.deepEqual(errors(spec), [], JSON.stringify(spec));

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TierbedError } from '../../base/errors.js';
-import type { Model } from '../../onnx/model.js';
-import { ARCHITECTURES, architecture, summarise } from '../../workloads/zoo/architectures.js';
-import { randomWeights } from '../../workloads/zoo/weights.js';
+import { initializerTensor } from '../../onnx/initializer.js';
+import type { Initializer, Model } from '../../onnx/model.js';
+import { type DenseTensor, float32Values } from '../../onnx/tensor.js';
+import { ARCHITECTURES, architecture, parametersOf, summarise } from '../../workloads/zoo/architectures.js';
+import { freshWeights } from '../../workloads/zoo/fresh-weights.js';
+import { parameterCount } from '../../workloads/zoo/network.js';
+import type { NetworkOptions } from '../../workloads/zoo/options.js';
+import { noWeights, randomWeights } from '../../workloads/zoo/weights.js';
+import { runModel, seededInputs } from '../support/run-model.js';
 
 /** What torchvision 0.29 and Transformers 5.23 count with `sum(p.numel() for p in model.parameters())`. */
 const PARAMETERS = {
@@ -15,11 +21,80 @@ const PARAMETERS = {
   'roberta-base': 124_647_170,
   'bert-small': 28_764_674,
   'roberta-tiny': 27_983_362,
+  // With the projection shortcuts that published weights have; the paper's own have 269,722, 464,154 and 853,018.
+  resnet20: 272_474,
+  resnet32: 466_906,
+  resnet56: 855_770,
+  mobilenet_v2: 3_504_872,
+  'bert-mini': 11_171_074,
+  'bert-tiny': 4_386_178,
 };
 
-test('the eight networks have the parameters of those they are named after', () => {
+test('the networks have the parameters of those they are named after', () => {
   const counted = Object.fromEntries(ARCHITECTURES.map((a) => [a.name, summarise(a).parameters]));
   assert.deepEqual(counted, PARAMETERS);
+});
+
+test('what is chosen of a network is in its shapes, and in its cuts', () => {
+  const inputsOf = (name: string, options: NetworkOptions) => {
+    const { graph } = architecture(name).build(noWeights, options).model;
+    const shapeOf = ({ name, type }: (typeof graph.inputs)[number]) => [name, type.kind === 'tensor' ? type.shape : []];
+    return [...graph.inputs, ...graph.outputs].map(shapeOf);
+  };
+  const count = (name: string, options: NetworkOptions) => parameterCount(parametersOf(architecture(name), options));
+  assert.equal(count('resnet20', { shortcut: 'pad' }), 269_722);
+  assert.equal(count('resnet56', { shortcut: 'pad' }), 853_018);
+  assert.deepEqual(inputsOf('resnet20', { classes: 7, imageSize: 48, stemStride: 2 }), [
+    ['input', ['N', 3, 48, 48]],
+    ['logits', ['N', 7]],
+  ]);
+  assert.deepEqual(inputsOf('mobilenet_v2', { classes: 5, imageSize: 64, width: 0.35 }).at(-1), ['logits', ['N', 5]]);
+  // 1.66 million in its authors' table.
+  assert.ok(Math.abs(count('mobilenet_v2', { width: 0.35 }) / 1.66e6 - 1) < 0.02);
+  assert.deepEqual(inputsOf('bert-tiny', { classes: 6, vocabulary: 500 }).at(-1), ['logits', ['N', 6]]);
+  const options = { layers: 3, hidden: 96, heads: 4, intermediate: 192, vocabulary: 500, positions: 40 };
+  const names = parametersOf(architecture('bert-mini'), options).map(({ name }) => name);
+  assert.ok(names.includes('bert.encoder.layer.2.output.dense.weight') && !names.some((name) => /layer\.3/.test(name)));
+  const small = architecture('resnet32').cutsOf({ blocks: [1, 2], channels: [8, 16] });
+  assert.deepEqual(small, [['layer1.0'], ['layer2.0'], ['layer2.1']]);
+  assert.deepEqual(architecture('bert-tiny').cutsOf({ layers: 1 }).at(-1), ['encoder.layer.0']);
+});
+
+test('what does not fit is refused', () => {
+  const refused = (name: string, options: object, text: RegExp) =>
+    assert.throws(() => architecture(name).build(noWeights, options), { kind: 'invalid', message: text });
+  refused('resnet20', { layers: 3 }, /resnet20 has no option layers/);
+  refused('resnet20', { blocks: [1, 2] }, /2 groups of blocks and 3 of channels/);
+  refused('bert-tiny', { hidden: 100, heads: 3 }, /100 hidden units cannot be divided among 3 heads/);
+});
+
+test('a small network keeps its padded shortcut through strides and channels', async () => {
+  const { model } = architecture('resnet20').build(randomWeights(1), { shortcut: 'pad' });
+  const { logits } = await runModel(model, seededInputs(model, { N: 2 }));
+  const values = logits?.data as Float32Array;
+  assert.equal(values.length, 20);
+  assert.ok(values.every(Number.isFinite) && new Set(values.subarray(0, 10)).size > 5);
+});
+
+test('fresh weights are those that training begins with', () => {
+  const { model } = architecture('mobilenet_v2').build(freshWeights(3));
+  const valuesOf = (name: string) => {
+    const found = model.graph.initializers.find((each) => each.name === name);
+    return float32Values(initializerTensor(found as Initializer) as DenseTensor);
+  };
+  assert.ok(valuesOf('features.2.conv.1.1.weight').every((value) => value === 1));
+  assert.ok(valuesOf('features.2.conv.1.1.bias').every((value) => value === 0));
+  assert.ok(valuesOf('features.2.conv.1.1.running_var').every((value) => value === 1));
+  const deviation = (values: Float32Array) => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0) / values.length);
+  // 320 channels of 1x1 are fed.
+  assert.ok(Math.abs(deviation(valuesOf('features.17.conv.2.weight')) / Math.sqrt(2 / 320) - 1) < 0.02);
+  assert.ok(Math.abs(deviation(valuesOf('classifier.1.weight')) / 0.01 - 1) < 0.02);
+  const bert = architecture('bert-tiny').build(freshWeights(3)).model;
+  const words = bert.graph.initializers.find(({ name }) => /word_embeddings/.test(name));
+  const values = float32Values(initializerTensor(words as Initializer) as DenseTensor);
+  assert.ok(values.every((value) => Math.abs(value) <= 0.04));
+  // A normal distribution cut off at two deviations has 0.88 of its deviation.
+  assert.ok(Math.abs(deviation(values) / 0.02 - 0.88) < 0.01);
 });
 
 test('running statistics are counted apart: two a channel of every batch normalisation', () => {
@@ -88,7 +163,7 @@ test('a network that the zoo does not have is refused with those that it has', (
       error instanceof TierbedError &&
       error.kind === 'missing' &&
       /resnet18/.test(error.message) &&
-      /wide_resnet101_2.*roberta-tiny/.test(error.fix ?? ''),
+      /wide_resnet101_2.*roberta-tiny.*resnet20/.test(error.fix ?? ''),
   );
 });
 

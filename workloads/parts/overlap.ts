@@ -13,7 +13,8 @@ import type { Parts } from './split.js';
  */
 export async function refuseOverlap(parts: Parts, progress: Progress, signal?: AbortSignal): Promise<void> {
   const seen = new Map<string, { readonly part: WorkloadPart; readonly id: string }>();
-  const names = ['evaluation', 'calibration', 'tuning'] as const;
+  // What is measured on comes first: the error names the part that has an item of it.
+  const names = ['evaluation', 'calibration', 'tuning', 'training'] as const satisfies readonly WorkloadPart[];
   progress.start(
     'comparing the parts of the data',
     names.reduce((sum, name) => sum + parts[name].length, 0),

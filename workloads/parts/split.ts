@@ -1,10 +1,11 @@
 import { KeyedError } from '../../base/keyed-error.js';
 import { Random } from '../../base/random.js';
-import type { WorkloadItem } from '../types.js';
+import type { WorkloadItem, WorkloadPart } from '../types.js';
 
-/** How one data set becomes three parts. */
+/** How one data set becomes parts. */
 export interface SplitSpec {
   /** Items of each; 0 unless said otherwise, but for `evaluation`: all that the others leave. */
+  readonly training?: number;
   readonly calibration?: number;
   readonly tuning?: number;
   readonly evaluation?: number;
@@ -14,11 +15,7 @@ export interface SplitSpec {
   readonly stratified?: boolean;
 }
 
-export interface Parts {
-  readonly evaluation: readonly WorkloadItem[];
-  readonly calibration: readonly WorkloadItem[];
-  readonly tuning: readonly WorkloadItem[];
-}
+export type Parts = Readonly<Record<WorkloadPart, readonly WorkloadItem[]>>;
 
 /**
  * Draws parts that have no item in common, each in the data's order. The same seed and data give the same parts.
@@ -26,10 +23,12 @@ export interface Parts {
  * @throws KeyedError `invalid` when there are not enough items, or none is left to evaluate on
  */
 export function split(items: readonly WorkloadItem[], spec: SplitSpec): Parts {
-  const { calibration = 0, tuning = 0, seed = 1 } = spec;
-  const evaluation = spec.evaluation ?? items.length - calibration - tuning;
-  if (evaluation < 1 || calibration + tuning + evaluation > items.length) {
-    const wanted = [calibration, tuning, ...(spec.evaluation === undefined ? [] : [evaluation])].join(' + ');
+  const { training = 0, calibration = 0, tuning = 0, seed = 1 } = spec;
+  const others = training + calibration + tuning;
+  const evaluation = spec.evaluation ?? items.length - others;
+  if (evaluation < 1 || others + evaluation > items.length) {
+    const named = [spec.training, calibration, tuning, spec.evaluation];
+    const wanted = named.filter((count) => count !== undefined).join(' + ');
     const rest = spec.evaluation === undefined ? ', and none is left to evaluate on' : '';
     throw new KeyedError(['split'], `${wanted} items are asked for, and the data has ${items.length}${rest}`, {
       fix: 'Ask for fewer, or give more data.',
@@ -53,7 +52,13 @@ export function split(items: readonly WorkloadItem[], spec: SplitSpec): Parts {
     const drawn = rest.flatMap((indexes, i) => indexes.splice(0, quotas[i]));
     return drawn.sort((a, b) => a - b).map((index) => items[index] as WorkloadItem);
   };
-  return { calibration: draw(calibration), tuning: draw(tuning), evaluation: draw(evaluation) };
+  // Training last: the others stay what they are when it becomes larger.
+  return {
+    calibration: draw(calibration),
+    tuning: draw(tuning),
+    evaluation: draw(evaluation),
+    training: draw(training),
+  };
 }
 
 function grouped(items: readonly WorkloadItem[], keyOf: (item: WorkloadItem) => string): Iterable<number[]> {

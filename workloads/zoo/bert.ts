@@ -1,5 +1,6 @@
 import type { Value } from '../../onnx/build.js';
-import { leCunRange, type Network, NetworkBuilder, type Weights } from './network.js';
+import { linear as headLinear } from './layers.js';
+import { leCunRange, type Network, NetworkBuilder, ONES, type Start, type Weights, ZEROS } from './network.js';
 
 /** A BERT or RoBERTa with a sequence classification head; the names are Hugging Face Transformers'. */
 export interface BertConfig {
@@ -18,6 +19,10 @@ export interface BertConfig {
   /** The id of the padding token: RoBERTa gives it, and only it, this position. */
   readonly padding: number;
 }
+
+/** As BERT begins: a normal distribution cut off at two deviations, biases 0. */
+const NORMAL: Start = { kind: 'normal', deviation: 0.02, truncated: true };
+const START = { weight: NORMAL, bias: ZEROS };
 
 /** What masked positions get added to their score: the lowest float32, as Transformers has it. */
 const LOWEST = -3.4028234663852886e38;
@@ -131,25 +136,34 @@ function encoderLayer(net: NetworkBuilder, x: Value, bias: Value, index: number,
 }
 
 function bertHead(net: NetworkBuilder, first: Value, config: BertConfig): Value {
-  const dense = headLinear(net, first, 'bert.pooler.dense', 'pooler.dense', config.hidden, config.hidden);
+  const { hidden, labels } = config;
+  const pooler = { path: 'bert.pooler.dense', output: 'pooler.dense', inputs: hidden, outputs: hidden };
+  const dense = headLinear(net, first, pooler, START);
   const pooled = net.graph.node('Tanh', [dense], {}, 'pooler');
-  return headLinear(net, pooled, 'classifier', 'logits', config.hidden, config.labels);
+  return headLinear(net, pooled, { path: 'classifier', output: 'logits', inputs: hidden, outputs: labels }, START);
 }
 
 function robertaHead(net: NetworkBuilder, first: Value, config: BertConfig): Value {
-  const dense = headLinear(net, first, 'classifier.dense', 'classifier.dense', config.hidden, config.hidden);
+  const { hidden, labels } = config;
+  const inner = { path: 'classifier.dense', output: 'classifier.dense', inputs: hidden, outputs: hidden };
+  const dense = headLinear(net, first, inner, START);
   const pooled = net.graph.node('Tanh', [dense], {}, 'classifier.tanh');
-  return headLinear(net, pooled, 'classifier.out_proj', 'logits', config.hidden, config.labels);
+  return headLinear(
+    net,
+    pooled,
+    { path: 'classifier.out_proj', output: 'logits', inputs: hidden, outputs: labels },
+    START,
+  );
 }
 
 function embedding(net: NetworkBuilder, config: BertConfig, what: string, rows: number): Value {
   const name = `${config.family}.embeddings.${what}_embeddings.weight`;
-  return net.weight(name, [rows, config.hidden], { range: [-1, 1] });
+  return net.weight(name, [rows, config.hidden], { range: [-1, 1], start: NORMAL });
 }
 
 function layerNorm(net: NetworkBuilder, x: Value, weightPath: string, output: string, config: BertConfig): Value {
-  const scale = net.weight(`${weightPath}.weight`, [config.hidden], { range: [0.8, 1.2] });
-  const shift = net.weight(`${weightPath}.bias`, [config.hidden], { range: [-0.1, 0.1] });
+  const scale = net.weight(`${weightPath}.weight`, [config.hidden], { range: [0.8, 1.2], start: ONES });
+  const shift = net.weight(`${weightPath}.bias`, [config.hidden], { range: [-0.1, 0.1], start: ZEROS });
   return net.graph.node(
     'LayerNormalization',
     [x, scale, shift],
@@ -168,23 +182,11 @@ function linear(
   outputs: number,
 ): Value {
   const { graph: g } = net;
-  const w = net.weight(`${weightPath}.weight`, [outputs, inputs], { range: leCunRange(inputs), transposed: true });
-  const b = net.weight(`${weightPath}.bias`, [outputs], { range: [-0.05, 0.05] });
+  const w = net.weight(`${weightPath}.weight`, [outputs, inputs], {
+    ...{ range: leCunRange(inputs), start: NORMAL, transposed: true },
+  });
+  const b = net.weight(`${weightPath}.bias`, [outputs], { range: [-0.05, 0.05], start: ZEROS });
   return g.node('Add', [g.node('MatMul', [x, w], {}, `${output}.matmul`), b], {}, output);
-}
-
-/** torch.nn.Linear over a [N, inputs] tensor. */
-function headLinear(
-  net: NetworkBuilder,
-  x: Value,
-  weightPath: string,
-  output: string,
-  inputs: number,
-  outputs: number,
-): Value {
-  const w = net.weight(`${weightPath}.weight`, [outputs, inputs], { range: leCunRange(inputs) });
-  const b = net.weight(`${weightPath}.bias`, [outputs], { range: [-0.05, 0.05] });
-  return net.graph.node('Gemm', [x, w, b], { transB: 1 }, output);
 }
 
 /** The exact GELU, x * (1 + erf(x / sqrt 2)) / 2, in the form that ONNX Runtime fuses into one kernel. */

@@ -2,7 +2,9 @@ import { stat } from 'node:fs/promises';
 import { type Progress, silent } from '../../base/progress.js';
 import { writeModel } from '../../onnx/write.js';
 import { type Architecture, parametersOf } from './architectures.js';
+import { freshWeights } from './fresh-weights.js';
 import { parameterCount } from './network.js';
+import type { NetworkOptions } from './options.js';
 import { randomWeights, safetensorsWeights } from './weights.js';
 
 export interface BuildOptions {
@@ -10,6 +12,10 @@ export interface BuildOptions {
   readonly weights?: string;
   /** Of the random weights; 0 unless told. */
   readonly seed?: number;
+  /** Random weights are those that training begins with. */
+  readonly fresh?: boolean;
+  /** What is other than published. */
+  readonly network?: NetworkOptions;
   readonly progress?: Progress;
 }
 
@@ -22,12 +28,14 @@ export interface BuiltFile {
 /**
  * Builds a network of the zoo into an ONNX file.
  *
- * @throws TierbedError as `safetensorsWeights` and `writeModel` do
+ * @throws TierbedError as `safetensorsWeights`, `writeModel` and the network's `build` do
  */
 export async function buildFile(network: Architecture, path: string, options: BuildOptions = {}): Promise<BuiltFile> {
-  const { seed = 0, progress = silent } = options;
-  const weights = options.weights ? safetensorsWeights(options.weights, parametersOf(network)) : randomWeights(seed);
-  const { model, parameters } = network.build(weights);
+  const { seed = 0, fresh = false, progress = silent } = options;
+  const parameters = parametersOf(network, options.network);
+  const random = fresh ? freshWeights(seed) : randomWeights(seed);
+  const weights = options.weights ? safetensorsWeights(options.weights, parameters) : random;
+  const { model } = network.build(weights, options.network);
   const { initializers } = model.graph;
   progress.start(`${network.name}: weights`, initializers.length);
   try {

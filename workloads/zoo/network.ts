@@ -9,9 +9,18 @@ export interface Parameter {
   readonly shape: readonly number[];
   /** Random weights are uniform over [low, high). */
   readonly range: readonly [low: number, high: number];
+  /** What it is before training. */
+  readonly start: Start;
   /** A buffer (running mean or variance): an initializer in ONNX, not counted by PyTorch's `parameters()`. */
   readonly buffer: boolean;
 }
+
+/** A parameter before training: one number everywhere, or drawn from a distribution. */
+export type Start =
+  | { readonly kind: 'constant'; readonly value: number }
+  | { readonly kind: 'uniform'; readonly bound: number }
+  /** With `truncated`, what is further than two deviations from 0 is drawn again. */
+  | { readonly kind: 'normal'; readonly deviation: number; readonly truncated?: boolean };
 
 /** Where the elements of each parameter come from: random numbers or a file. Asked for a source, not yet for elements. */
 export type Weights = (parameter: Parameter) => WeightSource;
@@ -24,6 +33,7 @@ export interface Network {
 
 export interface WeightOptions {
   readonly range: readonly [low: number, high: number];
+  readonly start: Start;
   readonly buffer?: boolean;
   /** The initializer is the transpose: `[out, in]` of torch.nn.Linear becomes `[in, out]` of MatMul. */
   readonly transposed?: boolean;
@@ -42,7 +52,8 @@ export class NetworkBuilder {
 
   /** Adds a parameter. @param shape the shape that it has in the `state_dict` */
   weight(name: string, shape: readonly number[], options: WeightOptions): Value {
-    const parameter: Parameter = { name, shape, range: options.range, buffer: options.buffer ?? false };
+    const { range, start, buffer = false } = options;
+    const parameter: Parameter = { name, shape, range, start, buffer };
     this.#parameters.push(parameter);
     const source = this.#weights(parameter);
     if (!options.transposed) return this.graph.weight(name, shape, source);
@@ -77,6 +88,19 @@ export function heRange(fanIn: number): readonly [number, number] {
   const bound = Math.sqrt(6 / fanIn);
   return [-bound, bound];
 }
+
+/** He et al.'s normal distribution for a convolution before a ReLU, by what it feeds: torchvision's choice for ResNets. */
+export function heFanOut(fanOut: number): Start {
+  return { kind: 'normal', deviation: Math.sqrt(2 / fanOut) };
+}
+
+/** How torch.nn.Linear begins, weight and bias. */
+export function linearStart(fanIn: number): Start {
+  return { kind: 'uniform', bound: 1 / Math.sqrt(fanIn) };
+}
+
+export const ZEROS: Start = { kind: 'constant', value: 0 };
+export const ONES: Start = { kind: 'constant', value: 1 };
 
 /** The range of uniform weights that keep the variance of a linear layer's input (LeCun et al., 1998): 1 / fanIn. */
 export function leCunRange(fanIn: number): readonly [number, number] {

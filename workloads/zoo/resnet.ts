@@ -1,5 +1,6 @@
 import type { Value } from '../../onnx/build.js';
-import { heRange, leCunRange, type Network, NetworkBuilder, type Weights } from './network.js';
+import { batchNormalization, convolution, linear } from './layers.js';
+import { type Network, NetworkBuilder, type Weights } from './network.js';
 
 /** A ResNet of bottleneck blocks, wide or grouped; the names are torchvision's. */
 export interface ResNetConfig {
@@ -52,9 +53,7 @@ export function buildResNet(config: ResNetConfig, weights: Weights): Network {
 
   x = g.node('GlobalAveragePool', [x], {}, 'avgpool');
   x = g.node('Flatten', [x], { axis: 1 }, 'flatten');
-  const fcWeight = net.weight('fc.weight', [config.classes, channels], { range: leCunRange(channels) });
-  const fcBias = net.weight('fc.bias', [config.classes], { range: [-0.05, 0.05] });
-  x = g.node('Gemm', [x, fcWeight, fcBias], { transB: 1 }, 'logits');
+  x = linear(net, x, { path: 'fc', output: 'logits', inputs: channels, outputs: config.classes });
   g.output(x, 'float32', ['N', config.classes]);
   return net.build();
 }
@@ -92,36 +91,4 @@ function bottleneck(
     shortcut = batchNormalization(net, shortcut, `${name}.downsample.1`, to);
   }
   return g.node('Relu', [g.node('Add', [y, shortcut], {}, `${name}.add`)], {}, name);
-}
-
-function convolution(
-  net: NetworkBuilder,
-  x: Value,
-  name: string,
-  conv: { from: number; to: number; kernel: number; stride?: number; groups?: number },
-): Value {
-  const { from, to, kernel, stride = 1, groups = 1 } = conv;
-  const pad = (kernel - 1) / 2;
-  const shape = [to, from / groups, kernel, kernel];
-  const w = net.weight(`${name}.weight`, shape, { range: heRange((from / groups) * kernel * kernel) });
-  const attributes = {
-    kernel_shape: [kernel, kernel],
-    strides: [stride, stride],
-    pads: [pad, pad, pad, pad],
-    dilations: [1, 1],
-    group: groups,
-  };
-  return net.graph.node('Conv', [x, w], attributes, name);
-}
-
-/** Inference-mode batch normalisation with the epsilon of torch.nn.BatchNorm2d. */
-function batchNormalization(net: NetworkBuilder, x: Value, name: string, channels: number, gain = 1): Value {
-  const inputs = [
-    x,
-    net.weight(`${name}.weight`, [channels], { range: [0.8 * gain, 1.2 * gain] }),
-    net.weight(`${name}.bias`, [channels], { range: [-0.1, 0.1] }),
-    net.weight(`${name}.running_mean`, [channels], { range: [-0.1, 0.1], buffer: true }),
-    net.weight(`${name}.running_var`, [channels], { range: [0.8, 1.2], buffer: true }),
-  ];
-  return net.graph.node('BatchNormalization', inputs, { epsilon: 1e-5 }, name);
 }

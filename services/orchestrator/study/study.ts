@@ -3,6 +3,7 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { parseCheckedYaml, suggest, type YamlPath } from '../../../base/checked-yaml.js';
 import { messageOf, TierbedError } from '../../../base/errors.js';
 import { type RecipeChoice, stepsOf } from '../../../operators/recipe-schema.js';
+import { resolvedSteps } from '../../../operators/resolve-steps.js';
 import type { Step } from '../../../operators/variant.js';
 import type { WorkloadSpec } from '../../../workloads/index.js';
 import type { TraceFormat } from '../../link/traces/index.js';
@@ -120,11 +121,12 @@ export async function loadStudy(path: string, overrides: StudyOverrides = {}): P
 export function parseStudy(text: string, path: string, overrides: StudyOverrides = {}): StudyFile {
   const { data, errorAt } = parseCheckedYaml<StudyChoices>(text, path, studySchema);
   const deadlineMs = data.deadlineMs ?? 120_000;
+  const baseDir = dirname(resolve(path));
   const study: Study = {
     name: data.name ?? nameOf(path),
     seed: data.seed ?? 1,
     workloads: data.workloads,
-    recipes: mapValues(data.recipes, (recipe, recipeName) => recipeOf(recipe, recipeName, errorAt)),
+    recipes: mapValues(data.recipes, (recipe, recipeName) => recipeOf(recipe, recipeName, baseDir, errorAt)),
     placements: data.placements,
     links: mapValues(data.links, (link) => (typeof link === 'string' ? { preset: link } : link)),
     encodings: data.encodings ?? {},
@@ -143,7 +145,7 @@ export function parseStudy(text: string, path: string, overrides: StudyOverrides
   };
   checkScale(study, errorAt);
   checkEncodings(study.encodings, errorAt);
-  return { path, baseDir: dirname(resolve(path)), study, errorAt };
+  return { path, baseDir, study, errorAt };
 }
 
 /** The tiers that a run asks its runtime for. */
@@ -178,9 +180,9 @@ function nameOf(path: string): string {
   return basename(path, extname(path)).replace(/[^A-Za-z0-9_-]/g, '-') || 'study';
 }
 
-function recipeOf(recipe: RecipeChoice, name: string, errorAt: StudyFile['errorAt']): readonly Step[] {
+function recipeOf(recipe: RecipeChoice, name: string, baseDir: string, errorAt: StudyFile['errorAt']): readonly Step[] {
   try {
-    return stepsOf(recipe);
+    return resolvedSteps(stepsOf(recipe), baseDir);
   } catch (error) {
     if (!(error instanceof TierbedError)) throw error;
     throw errorAt(['recipes', name], error.message, { cause: error });

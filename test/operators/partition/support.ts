@@ -37,7 +37,8 @@ export async function workloadOf(
   const items = (list: readonly (readonly Dense[])[]): WorkloadItem[] =>
     list.map((tensors, i) => ({ id: String(i), label: '', read: async () => encodeItemFile(tensors) }));
   return {
-    ...{ name: 'w', modelPath, items: items(evaluation), calibration: items(calibration), tuning: [], metric: 'none' },
+    ...{ name: 'w', modelPath, metric: 'none' },
+    ...{ items: items(evaluation), training: [], calibration: items(calibration), tuning: [] },
     ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'digest' } },
     cache: join(folder, 'cache'),
   };

@@ -41,7 +41,8 @@ export async function workloadOf(
       read: async () => encodeItemFile([{ name: input, tensor: tensor(from + i) }]),
     }));
   const workload: Workload = {
-    ...{ name: 'random', modelPath, items: items(0, 8), calibration: items(100, 8), tuning: items(200, 8) },
+    ...{ name: 'random', modelPath, items: items(0, 8) },
+    ...{ training: [], calibration: items(100, 8), tuning: items(200, 8) },
     ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'digest' }, metric: 'none' },
   };
   return { workload, folder };
@@ -59,7 +60,8 @@ export async function applied(
   const outDir = join(folder, `made-${folders++}`);
   await mkdir(outDir);
   const variant: Variant = { name: 'whole', stages: [await describeModel(workload.modelPath)], steps: [] };
-  const context = { workload, threads: 1, outDir, progress: silent, signal: new AbortController().signal };
+  const workDir = `${outDir}-work`;
+  const context = { workload, threads: 1, outDir, workDir, progress: silent, signal: new AbortController().signal };
   const [made] = await operator.apply(variant, options, context);
   if (!made) throw new Error('nothing was made');
   return { ...made, path: made.stages[0]?.files[0]?.path as string };

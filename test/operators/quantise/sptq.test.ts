@@ -53,7 +53,8 @@ test('what makes no sense is refused with the reason and the way out', async (t)
   await refused({}, /quantised already/, { modelPath: made.path });
   const cut: Variant = { name: 'halves', stages: [...made.stages, ...made.stages], steps: [] };
   for (const operator of [sptq, dynamic, fp16]) {
-    const context = { workload, threads: 1, outDir: folder, progress: { start() {}, update() {}, stop() {} } };
+    const where = { outDir: folder, workDir: folder };
+    const context = { workload, threads: 1, ...where, progress: { start() {}, update() {}, stop() {} } };
     const again = operator.apply(cut, {}, { ...context, signal: new AbortController().signal });
     await assert.rejects(again, { kind: 'invalid', message: /takes a whole model/ });
   }

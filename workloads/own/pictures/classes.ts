@@ -38,13 +38,15 @@ function star(points: number, inner: number): (x: number, y: number) => number {
   };
 }
 
-/** The ten kinds of picture: six outlines and four patterns, the latter all on a disc. */
+/** The twelve kinds of picture: eight outlines and four patterns, the latter all on a disc. */
 export const PICTURE_CLASSES: readonly PictureClass[] = [
   { name: 'disc', outline: disc },
   { name: 'ring', outline: (x, y) => 0.3 - Math.abs(0.7 - Math.sqrt(x * x + y * y)) },
   { name: 'triangle', outline: polygon(3) },
   { name: 'square', outline: polygon(4) },
+  { name: 'pentagon', outline: polygon(5) },
   { name: 'star', outline: star(5, 0.42) },
+  { name: 'crescent', outline: (x, y) => Math.min(disc(x, y), Math.sqrt((x - 0.55) ** 2 + y * y) - 0.72) },
   {
     name: 'cross',
     outline: (x, y) => {

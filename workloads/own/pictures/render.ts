@@ -1,26 +1,24 @@
 import { Random } from '../../../base/random.js';
+import type { WorkloadPart } from '../../types.js';
 import { Canvas, type Colour } from './canvas.js';
 import { PICTURE_CLASSES, type PictureClass } from './classes.js';
 
 export const PICTURE_WIDTH = 320;
 export const PICTURE_HEIGHT = 240;
 
-/** The parts of the data: no picture is in two of them. */
-export type Part = 'fit' | 'tune' | 'evaluation';
-
 /**
- * Picture `index` of a part, as interleaved RGB bytes: an object of class `index % 10` in a random place, size, attitude
+ * Picture `index` of a part, as interleaved RGB bytes: an object of class `index % 12` in a random place, size, attitude
  * and colours, before a mottled background among clutter, partly covered, unevenly lit, with the noise of a sensor.
  * It depends on seed, part and index alone.
  */
-export function renderPicture(seed: number, part: Part, index: number): Uint8Array {
+export function renderPicture(seed: number, part: WorkloadPart, index: number): Uint8Array {
   const random = new Random(seed).fork(`${part} ${index}`);
   const canvas = new Canvas(PICTURE_WIDTH, PICTURE_HEIGHT);
   const background = anyColour(random);
   paintBackground(canvas, random, background);
-  paintClutter(canvas, random, 3 + random.integer(6));
+  paintClutter(canvas, random, 4 + random.integer(8));
   paintObject(canvas, random, PICTURE_CLASSES[index % PICTURE_CLASSES.length] as PictureClass, background);
-  paintClutter(canvas, random, 1 + random.integer(3));
+  paintClutter(canvas, random, 2 + random.integer(4));
   lightAndNoise(canvas, random, sensorNoise(seed));
   return canvas.toBytes();
 }
@@ -122,12 +120,12 @@ function paintStroke(
 }
 
 function paintObject(canvas: Canvas, random: Random, kind: PictureClass, background: Colour): void {
-  const radius = random.uniform(58, 95);
-  const cx = canvas.width / 2 + random.uniform(-32, 32);
-  const cy = canvas.height / 2 + random.uniform(-32, 32);
-  const angle = random.uniform(-0.36, 0.36);
-  const first = unlike(random, background, 60);
-  const second = unlike(random, first, 60);
+  const radius = random.uniform(36, 84);
+  const cx = canvas.width / 2 + random.uniform(-40, 40);
+  const cy = canvas.height / 2 + random.uniform(-40, 40);
+  const angle = random.uniform(-0.6, 0.6);
+  const first = unlike(random, background, 36);
+  const second = unlike(random, first, 36);
   const { pattern } = kind;
   const [ux, uy] = [Math.cos(angle) / radius, Math.sin(angle) / radius];
   canvas.paint(
@@ -156,7 +154,7 @@ function lightAndNoise(canvas: Canvas, random: Random, values: Float32Array): vo
   const gain = random.uniform(0.55, 1.15);
   const slopeX = random.uniform(-0.35, 0.35) / width;
   const slopeY = random.uniform(-0.35, 0.35) / height;
-  const sd = random.uniform(3, 11) / Math.sqrt(gain);
+  const sd = random.uniform(4, 20) / Math.sqrt(gain);
   for (let y = 0, at = 0; y < height; y++) {
     const from = random.integer(NOISE_VALUES);
     for (let x = 0; x < width; x++) {

@@ -15,7 +15,7 @@ tiers: { edge: { engine: wasm, threads: 3 } }
 const { study } = parseStudy(STUDY, 'x.yaml');
 
 const workload: Workload = {
-  ...{ name: 'w', modelPath: 'm.onnx', items: [], calibration: [], tuning: [], metric: 'none' },
+  ...{ name: 'w', modelPath: 'm.onnx', items: [], training: [], calibration: [], tuning: [], metric: 'none' },
   ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'digest' } },
 };
 

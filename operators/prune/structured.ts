@@ -1,0 +1,180 @@
+import type { CoupledAxis, PruningGroup } from './groups.js';
+import type { PruneMethod, WeightArrays } from './method.js';
+import { lowest, lowestOfAll } from './select.js';
+import { eachRun, zeroUnits } from './zero.js';
+
+/**
+ * How much a unit matters. `l1`, `l2`: the norm of all its weights, of all layers it is coupled through. `bn-scale`: the
+ * scales of its normalisations (Liu et al., ICCV 2017, arXiv:1708.06519). `taylor`: how much the loss would change without
+ * it, to first order, squared and summed over the steps (Molchanov et al., CVPR 2019, arXiv:1906.10771).
+ */
+export type UnitScore = 'l1' | 'l2' | 'bn-scale' | 'taylor';
+
+export interface StructuredOptions {
+  readonly score: UnitScore;
+  /** `layer`: the same share of each group; `global`: the lowest of all, each held against the mean of its group. */
+  readonly scope: 'global' | 'layer';
+  /** Units that each group keeps at least. */
+  readonly atLeast: number;
+  /** What is left of a group is a multiple of this, so that kernels are filled. */
+  readonly multipleOf: number;
+}
+
+/** A weight that units take indices out of. */
+export interface UnitWeight {
+  readonly dims: readonly number[];
+  /** The scale of a BatchNormalization. */
+  readonly bnScale: boolean;
+}
+
+/** Chooses units of groups to be removed. */
+export class Structured implements PruneMethod {
+  readonly needsGradients: boolean;
+  readonly state: Readonly<Record<string, Float32Array>>;
+  readonly #groups: readonly PruningGroup[];
+  readonly #weights: ReadonlyMap<string, UnitWeight>;
+  readonly #options: StructuredOptions;
+  /** By group and unit: 1 where it has gone. */
+  readonly #gone: readonly Float32Array[];
+  readonly #gathered: readonly Float32Array[];
+
+  constructor(groups: readonly PruningGroup[], weights: ReadonlyMap<string, UnitWeight>, options: StructuredOptions) {
+    this.#groups = groups;
+    this.#weights = weights;
+    this.#options = options;
+    this.needsGradients = options.score === 'taylor';
+    this.#gone = groups.map(({ units }) => new Float32Array(units.length));
+    this.#gathered = this.needsGradients ? groups.map(({ units }) => new Float32Array(units.length)) : [];
+    this.state = Object.fromEntries([
+      ...this.#gone.map((gone, i) => [`gone/${i}`, gone] as const),
+      ...this.#gathered.map((scores, i) => [`score/${i}`, scores] as const),
+    ]);
+  }
+
+  /** The ids of the units that have gone. */
+  get gone(): ReadonlySet<number> {
+    return new Set(
+      this.#groups.flatMap(({ units }, g) => units.filter((_, u) => this.#gone[g]?.[u] === 1).map(({ id }) => id)),
+    );
+  }
+
+  observe(weights: WeightArrays, gradients: WeightArrays): void {
+    this.#gathered.forEach((scores, g) => {
+      const group = this.#groups[g] as PruningGroup;
+      for (const [place, axis] of group.axes.entries()) {
+        const [values, gradient] = [weights.get(axis.tensor), gradients.get(axis.tensor)];
+        const dims = this.#weights.get(axis.tensor)?.dims;
+        if (!values || !gradient || !dims || dims.length < 2) continue;
+        const effects = sumsOver(group, place, dims, (i) => (values[i] as number) * (gradient[i] as number));
+        for (const [u, effect] of effects.entries()) scores[u] = (scores[u] as number) + effect ** 2;
+      }
+    });
+  }
+
+  advance(sparsity: number, weights: WeightArrays): void {
+    const { scope } = this.#options;
+    const scored = this.#groups.map((group, g) => {
+      const scores = this.#scoresOf(group, g, weights);
+      return { scores, most: this.#most(group.units.length) };
+    });
+    if (scope === 'layer') {
+      scored.forEach(({ scores }, g) => {
+        this.#mark(g, lowest(scores, unitsToRemove(scores.length, sparsity, this.#options)));
+      });
+      return;
+    }
+    const total = scored.reduce((sum, { scores }) => sum + scores.length, 0);
+    const marks = lowestOfAll(
+      scored.map(({ scores, most }) => ({ scores: heldAgainstMean(scores), most })),
+      Math.floor(sparsity * total),
+    );
+    for (const [g, own] of marks.entries()) {
+      const { scores } = scored[g] as { scores: Float32Array };
+      const wanted = own.reduce((sum, mark) => sum + mark, 0);
+      const { multipleOf } = this.#options;
+      const left = Math.min(scores.length, Math.ceil((scores.length - wanted) / multipleOf) * multipleOf);
+      this.#mark(g, lowest(scores, scores.length - left));
+    }
+  }
+
+  zero(weights: WeightArrays): void {
+    const { gone } = this;
+    if (gone.size === 0) return;
+    const views = new Map(
+      [...this.#weights].flatMap(([name, { dims }]) => {
+        const values = weights.get(name);
+        return values ? [[name, { dims, values }] as const] : [];
+      }),
+    );
+    zeroUnits(this.#groups, gone, views);
+  }
+
+  #mark(group: number, marks: Uint8Array): void {
+    const gone = this.#gone[group] as Float32Array;
+    marks.forEach((mark, u) => {
+      if (mark === 1) gone[u] = 1;
+    });
+  }
+
+  /** Units that a group may lose. */
+  #most(units: number): number {
+    return Math.max(0, units - Math.max(1, this.#options.atLeast));
+  }
+
+  #scoresOf(group: PruningGroup, g: number, weights: WeightArrays): Float32Array {
+    const scores = this.#gathered[g]?.slice() ?? this.#norms(group, weights);
+    this.#gone[g]?.forEach((gone, u) => {
+      if (gone === 1) scores[u] = -1;
+    });
+    return scores;
+  }
+
+  #norms(group: PruningGroup, weights: WeightArrays): Float32Array {
+    const { score } = this.#options;
+    const totals = new Float64Array(group.units.length);
+    for (const [place, { tensor }] of group.axes.entries()) {
+      const [weight, values] = [this.#weights.get(tensor), weights.get(tensor)];
+      if (!weight || !values || (score === 'bn-scale' ? !weight.bnScale : weight.dims.length < 2)) continue;
+      const power =
+        score === 'l2' ? (i: number) => (values[i] as number) ** 2 : (i: number) => Math.abs(values[i] as number);
+      const sums = sumsOver(group, place, weight.dims, power);
+      for (const [u, sum] of sums.entries()) totals[u] = (totals[u] as number) + sum;
+    }
+    return Float32Array.from(totals, score === 'l2' ? Math.sqrt : (total) => total);
+  }
+}
+
+/** How many units of a group go for a share: at most so many that one is left, and a multiple. */
+export function unitsToRemove(
+  units: number,
+  sparsity: number,
+  { multipleOf }: Pick<StructuredOptions, 'multipleOf'>,
+): number {
+  const left = units - Math.floor(units * sparsity + 1e-6);
+  return units - Math.min(units, Math.max(1, Math.ceil(left / multipleOf) * multipleOf));
+}
+
+/** Scores in parts of their mean, those of what has gone left out; so that layers of other sizes compare. */
+function heldAgainstMean(scores: Float32Array): Float32Array {
+  const alive = scores.filter((score) => score >= 0);
+  const mean = alive.reduce((sum, score) => sum + score, 0) / Math.max(1, alive.length) || 1;
+  return scores.map((score) => (score < 0 ? -1 : score / mean));
+}
+
+/** By unit, the sum over all elements of a weight that it takes out. */
+function sumsOver(
+  { units, axes }: PruningGroup,
+  place: number,
+  dims: readonly number[],
+  of: (element: number) => number,
+): Float64Array {
+  const sums = new Float64Array(units.length);
+  const { axis } = axes[place] as CoupledAxis;
+  return sums.map((_, u) => {
+    let sum = 0;
+    eachRun(dims, axis, units[u]?.indices[place] as readonly number[], (start, end) => {
+      for (let i = start; i < end; i++) sum += of(i);
+    });
+    return sum;
+  });
+}

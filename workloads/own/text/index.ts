@@ -1,0 +1,52 @@
+import type { WorkloadPart } from '../../types.js';
+import type { OwnWorkload } from '../own-workload.js';
+import { TEXT_LENGTH, textItems } from './items.js';
+import { TEXT_CLASSES } from './sentences.js';
+import { VOCABULARY } from './words.js';
+
+const SIZES: Readonly<Record<WorkloadPart, number>> = {
+  training: 12_000,
+  calibration: 400,
+  tuning: 500,
+  evaluation: 1000,
+};
+
+const FIT = { classes: TEXT_CLASSES.length, vocabulary: VOCABULARY.length, positions: TEXT_LENGTH };
+
+/** How both networks are trained. */
+const TRAINING = {
+  batch: 64,
+  optimizer: { kind: 'adamw', rate: 0.001 },
+  schedule: { kind: 'cosine', warmupSteps: 200 },
+  clipNorm: 1,
+} as const;
+
+/** What short texts say of a thing. */
+export const text: OwnWorkload = {
+  name: 'text',
+  networks: {
+    teacher: {
+      name: 'bert-mini',
+      options: { ...FIT, layers: 3, hidden: 64, heads: 4, intermediate: 128 },
+      training: { ...TRAINING, epochs: 8 },
+    },
+    student: {
+      name: 'bert-mini',
+      options: { ...FIT, layers: 1, hidden: 32, heads: 2, intermediate: 64 },
+      training: { ...TRAINING, epochs: 8 },
+    },
+  },
+  data(seed) {
+    const items = (part: WorkloadPart) => textItems(seed, part, SIZES[part]);
+    return {
+      name: 'text',
+      items: items('evaluation'),
+      training: items('training'),
+      calibration: items('calibration'),
+      tuning: items('tuning'),
+      preprocess: { kind: 'tensors' },
+      postprocess: { kind: 'argmax', output: 'logits', classes: TEXT_CLASSES },
+      metric: 'accuracy',
+    };
+  },
+};

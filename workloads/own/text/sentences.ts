@@ -1,0 +1,55 @@
+import { Random } from '../../../base/random.js';
+import type { WorkloadPart } from '../../types.js';
+import { anyClause, type Clause } from './clauses.js';
+import { THINGS } from './words.js';
+
+/** What a text says of the thing that is asked for. */
+export const TEXT_CLASSES = ['good', 'bad', 'mixed', 'asked', 'unsaid'] as const;
+
+export type TextClass = (typeof TEXT_CLASSES)[number];
+
+export interface Text {
+  /** The thing that is asked for. */
+  readonly thing: string;
+  readonly words: readonly string[];
+  readonly label: TextClass;
+}
+
+/** Words of a text at most: with the thing and three special tokens it fits 40. */
+const LONGEST = 36;
+
+/**
+ * Text `index` of a part: up to four clauses about two or three things, one of which is asked for. Classes take turns.
+ * It depends on seed, part and index alone.
+ */
+export function writeText(seed: number, part: WorkloadPart, index: number): Text {
+  const random = new Random(seed).fork(`text ${part} ${index}`);
+  const label = TEXT_CLASSES[index % TEXT_CLASSES.length] as TextClass;
+  for (;;) {
+    const things = someThings(random, 2 + random.integer(2));
+    const thing = random.pick(things);
+    const clauses = Array.from({ length: 2 + random.integer(3) }, () => {
+      const [a, b] = random.shuffle(things) as [string, string];
+      return anyClause(random, a, b);
+    });
+    const words = clauses.flatMap((clause) => [...clause.words, '.']);
+    if (words.length <= LONGEST && words.includes(thing) && classOf(thing, clauses) === label) {
+      return { thing, words, label };
+    }
+  }
+}
+
+/** What clauses say of a thing, taken together. */
+export function classOf(thing: string, clauses: readonly Clause[]): TextClass {
+  const signs = new Set(clauses.flatMap(({ judged }) => judged.filter(([name]) => name === thing).map(([, s]) => s)));
+  if (signs.size === 2) return 'mixed';
+  if (signs.has(1)) return 'good';
+  if (signs.has(-1)) return 'bad';
+  return clauses.some(({ open }) => open.includes(thing)) ? 'asked' : 'unsaid';
+}
+
+function someThings(random: Random, count: number): string[] {
+  const things = new Set<string>();
+  while (things.size < count) things.add(random.pick(THINGS));
+  return [...things];
+}
