@@ -4,16 +4,16 @@ import { inferValues, type TensorType } from '../infer.js';
 import { DATA_TYPE, dtypeOf, type Model, type Node } from '../model.js';
 import { constantNodes } from '../passes/constant-nodes.js';
 import { isOnnxDomain, onnxVersion } from '../passes/walk.js';
+import { blockSize } from '../runtime/block-size.js';
 import { upgradeOpset } from '../upgrade/index.js';
 import { weightsAsInputs } from '../weights-as-inputs.js';
 import { emitBatchNormalization, type RunningStatistics } from './batch-statistics.js';
-import { differentiate, type Gradient } from './differentiate.js';
-import { withKnownValues } from './known-values.js';
 import { blockedForward } from './blocked/forward.js';
 import { fuseBlocked } from './blocked/fuse.js';
 import { lower } from './blocked/lower.js';
+import { differentiate, type Gradient } from './differentiate.js';
+import { withKnownValues } from './known-values.js';
 import { inOrder } from './order.js';
-import { blockSize } from '../runtime/block-size.js';
 import { bindBatch, staticShapes } from './static-shapes.js';
 
 /** The version of ai.onnx that training graphs have at least: they are run here and shipped nowhere. */

@@ -1,5 +1,5 @@
 import { GraphBuilder } from '../build.js';
-import { float32Tensor, float32Values, type DenseTensor } from '../tensor.js';
+import { type DenseTensor, float32Tensor, float32Values } from '../tensor.js';
 import { openModel } from './session.js';
 
 let found: Promise<number | undefined> | undefined;

@@ -93,7 +93,13 @@ function plainPicture(at: GradNode, to: BlockedEmitter, { x, w, y, geometry }: S
   const { kernel, strides, pads } = geometry;
   const rest = [0, 1].map((axis) => {
     const [size, places] = [x[axis + 2] as number, y[axis + 2] as number];
-    return size - ((places - 1) * (strides[axis] as number) + (w[axis + 2] as number) - (pads[axis] as number) - (pads[axis + 2] as number));
+    return (
+      size -
+      ((places - 1) * (strides[axis] as number) +
+        (w[axis + 2] as number) -
+        (pads[axis] as number) -
+        (pads[axis + 2] as number))
+    );
   });
   return at.emit('ConvTranspose', [to.plain(at.dY, y[1]), at.input(1)], {
     ...{ kernel_shape: kernel, strides, pads, output_padding: rest },
@@ -112,8 +118,10 @@ function kernels(at: GradNode, to: BlockedEmitter, shapes: Shapes, depthwise: bo
   }
   const whole = o % b === 0 && i % b === 0;
   const straight = isPoint(geometry) && geometry.strides.every((stride) => stride === 1);
-  if (straight && !plainInput) return whole && x[2] * x[3] >= MANY_PLACES ? byBlocks(at, to, shapes) : byPictures(at, to, shapes);
-  if (!plainInput && whole && x[0] % b === 0 && o >= MANY_CHANNELS && window) return byConvolution(at, to, shapes, window);
+  if (straight && !plainInput)
+    return whole && x[2] * x[3] >= MANY_PLACES ? byBlocks(at, to, shapes) : byPictures(at, to, shapes);
+  if (!plainInput && whole && x[0] % b === 0 && o >= MANY_CHANNELS && window)
+    return byConvolution(at, to, shapes, window);
   const [plainX, plainY] = [plainInput ? at.input(0) : to.plain(at.input(0), x[1]), to.plain(at.dY, y[1])];
   const slides = geometry.strides.every((stride) => stride === 1) && kh * kw > 1;
   if (!depthwise && slides && i >= FEW_CHANNELS) return bySides(at, shapes, plainX, plainY);

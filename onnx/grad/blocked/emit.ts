@@ -76,7 +76,8 @@ export class BlockedEmitter {
 
   /** The first of the filled-up channels: those that there are. */
   cropped(values: Value, channels: number, axis = 0, name?: string): Value {
-    if (this.filled(channels) === channels) return name === undefined ? values : this.emit('Identity', [values], {}, name);
+    if (this.filled(channels) === channels)
+      return name === undefined ? values : this.emit('Identity', [values], {}, name);
     const { builder } = this;
     return this.emit('Slice', [values, ...[[0], [channels], [axis]].map((list) => builder.int64(list))], {}, name);
   }

@@ -7,8 +7,8 @@ import { isOnnxDomain } from '../../passes/walk.js';
 import { float32Values } from '../../tensor.js';
 import { emitBatchNormalization, type RunningStatistics } from '../batch-statistics.js';
 import { BLOCKED } from './domain.js';
-import { backward, correlated, geometryOf, groupOf } from './geometry.js';
 import type { Picture } from './emit.js';
+import { backward, correlated, geometryOf, groupOf } from './geometry.js';
 
 export interface BlockedOptions {
   /** Channels in a block. */
@@ -93,7 +93,8 @@ class Blocker {
     if (!geometry || o % 4 !== 0) return false;
     const depthwise = group > 1 && group === from[1] && group === o && i === 1;
     const plain = group === 1 && i < block && !this.#blocked.has(x);
-    if (depthwise ? o % 4 !== 0 || !correlated(geometry, from, to) : group !== 1 || (!plain && i % 4 !== 0)) return false;
+    if (depthwise ? o % 4 !== 0 || !correlated(geometry, from, to) : group !== 1 || (!plain && i % 4 !== 0))
+      return false;
     if (!plain && !backward(geometry, from, to)) return false;
     const inputs = [plain ? this.#plain(x) : this.#block(x), this.#plain(w), bias ? this.#plain(bias) : undefined];
     const { kernel, strides, pads } = geometry;
@@ -118,11 +119,20 @@ class Blocker {
     let statistics: readonly Value[] = [mean, variance];
     if (ofBatch) {
       const names = [`${name}.batch_mean`, `${name}.batch_variance`] as const;
-      statistics = this.#builder.nodeWithOutputs('Statistics', [given], names, { block }, { domain: BLOCKED, name: `${name}.statistics` });
+      statistics = this.#builder.nodeWithOutputs(
+        'Statistics',
+        [given],
+        names,
+        { block },
+        { domain: BLOCKED, name: `${name}.statistics` },
+      );
       const momentum = floatAttr(node, 'momentum') ?? 0.9;
       this.#statistics.push({ mean, variance, batchMean: names[0], batchVariance: names[1], momentum, count });
     }
-    this.#emit(node, [given, this.#plain(scale), this.#plain(bias), ...statistics], { epsilon, batch: ofBatch ? 1 : 0 });
+    this.#emit(node, [given, this.#plain(scale), this.#plain(bias), ...statistics], {
+      epsilon,
+      batch: ofBatch ? 1 : 0,
+    });
     return true;
   }
 
@@ -130,7 +140,13 @@ class Blocker {
     const x = node.inputs[0] as string;
     if (!this.#blocked.has(x)) return false;
     const name = node.outputs[0] as string;
-    this.#builder.nodeWithOutputs('GlobalAveragePool', [this.#block(x)], [name], { block: this.#options.block }, { domain: BLOCKED, name });
+    this.#builder.nodeWithOutputs(
+      'GlobalAveragePool',
+      [this.#block(x)],
+      [name],
+      { block: this.#options.block },
+      { domain: BLOCKED, name },
+    );
     return true;
   }
 
@@ -147,7 +163,8 @@ class Blocker {
     if (!inputs.some((name) => this.#blocked.has(name))) return false;
     const shape = this.#picture(inputs.find((name) => this.#blocked.has(name)) as string);
     const scalar = (name: string): boolean => this.#number(name) !== undefined;
-    const same = (name: string): boolean => this.#picture(name)?.join() === shape?.join() && (this.#blocked.has(name) || !this.#constants.has(name));
+    const same = (name: string): boolean =>
+      this.#picture(name)?.join() === shape?.join() && (this.#blocked.has(name) || !this.#constants.has(name));
     if (!shape || !inputs.every((name) => scalar(name) || same(name))) return false;
     const given = inputs.map((name) => (scalar(name) ? name : this.#block(name)));
     const output = node.outputs[0] as string;
@@ -171,7 +188,13 @@ class Blocker {
     const found = this.#blocked.get(name);
     if (found !== undefined) return found;
     const made = `${name}.blocked`;
-    this.#builder.nodeWithOutputs('Block', [name], [made], { block: this.#options.block }, { domain: BLOCKED, name: made });
+    this.#builder.nodeWithOutputs(
+      'Block',
+      [name],
+      [made],
+      { block: this.#options.block },
+      { domain: BLOCKED, name: made },
+    );
     this.#blocked.set(name, made);
     return made;
   }
@@ -180,7 +203,13 @@ class Blocker {
   #plain(name: string): Value {
     const found = this.#blocked.get(name);
     if (found === undefined || this.#builder.has(name)) return name;
-    this.#builder.nodeWithOutputs('Unblock', [found], [name], { block: this.#options.block }, { domain: BLOCKED, name: `${name}.plain` });
+    this.#builder.nodeWithOutputs(
+      'Unblock',
+      [found],
+      [name],
+      { block: this.#options.block },
+      { domain: BLOCKED, name: `${name}.plain` },
+    );
     return name;
   }
 

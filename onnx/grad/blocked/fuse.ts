@@ -69,7 +69,10 @@ function fusedWith(
   return { convolution, node: { ...convolution, attributes, outputs } };
 }
 
-function activationOf({ opType, inputs }: Node, numbers: ReadonlyMap<string, number>): readonly Attribute[] | undefined {
+function activationOf(
+  { opType, inputs }: Node,
+  numbers: ReadonlyMap<string, number>,
+): readonly Attribute[] | undefined {
   if (opType === 'Relu') return attributesOf({ activation: 'Relu' });
   const [low, high] = [numbers.get(inputs[1] ?? ''), numbers.get(inputs[2] ?? '')];
   if (opType !== 'Clip' || low === undefined || high === undefined) return undefined;

@@ -8,7 +8,8 @@ import type { Geometry, Picture } from './emit.js';
  */
 export function geometryOf(node: Node, w: readonly number[]): Geometry | undefined {
   if ((stringAttr(node, 'auto_pad') ?? 'NOTSET') !== 'NOTSET') return undefined;
-  const pair = (name: string): readonly [number, number] => (intsAttr(node, name) ?? [1, 1]) as unknown as [number, number];
+  const pair = (name: string): readonly [number, number] =>
+    (intsAttr(node, name) ?? [1, 1]) as unknown as [number, number];
   const dilations = pair('dilations');
   if (dilations.some((dilation) => dilation !== 1)) return undefined;
   const pads = (intsAttr(node, 'pads') ?? [0, 0, 0, 0]) as unknown as Geometry['pads'];
@@ -27,7 +28,7 @@ export function backward(geometry: Geometry, x: Picture, y: Picture): Geometry |
   const { kernel, strides, pads } = geometry;
   const side = (axis: 0 | 1): readonly [number, number] => {
     const before = kernel[axis] - 1 - pads[axis];
-    return [before, x[axis + 2 as 2] - y[axis + 2 as 2] * strides[axis] - before + kernel[axis] - 1];
+    return [before, x[(axis + 2) as 2] - y[(axis + 2) as 2] * strides[axis] - before + kernel[axis] - 1];
   };
   const [[top, bottom], [left, right]] = [side(0), side(1)];
   if (Math.min(top, bottom, left, right) < 0) return undefined;
@@ -38,10 +39,14 @@ export function backward(geometry: Geometry, x: Picture, y: Picture): Geometry |
  * The window with which the output's gradient, as a kernel, slides over the input and gives the gradient by the kernel;
  * undefined where the convolution leaves cells of the input over.
  */
-export function correlated(geometry: Geometry, x: Picture, y: Picture): Omit<Geometry, 'kernel' | 'strides'> | undefined {
+export function correlated(
+  geometry: Geometry,
+  x: Picture,
+  y: Picture,
+): Omit<Geometry, 'kernel' | 'strides'> | undefined {
   const { kernel, strides, pads } = geometry;
   const after = (axis: 0 | 1): number =>
-    kernel[axis] + strides[axis] * (y[axis + 2 as 2] - 1) - x[axis + 2 as 2] - pads[axis];
+    kernel[axis] + strides[axis] * (y[(axis + 2) as 2] - 1) - x[(axis + 2) as 2] - pads[axis];
   const [bottom, right] = [after(0), after(1)];
   if (bottom < 0 || right < 0) return undefined;
   return { dilations: strides, pads: [pads[0], pads[1], bottom, right] };

@@ -33,8 +33,7 @@ export const blockedPool: GradRule = {
     const [n, c, h, w] = at.inputShape(0) as unknown as Picture;
     const [all, b] = [to.filled(c), to.block];
     const share = at.emit('Mul', [at.dY, at.scalar(1 / (h * w))]);
-    const full =
-      all === c ? share : at.emit('Pad', [share, at.builder.int64([0, 0, 0, 0, 0, all - c, 0, 0])]);
+    const full = all === c ? share : at.emit('Pad', [share, at.builder.int64([0, 0, 0, 0, 0, all - c, 0, 0])]);
     const spread = at.emit('Expand', [at.reshape(full, [n, all / b, 1, b]), at.builder.int64([n, all / b, h * w, b])]);
     return [at.reshape(spread, [n, all, h, w])];
   },

@@ -102,7 +102,10 @@ async function step(model: Model, batch: number, layout: 'plain' | 'fastest', ba
 
 /** Both layouts give the same, and the blocked one is used. */
 async function same(model: Model, batch: number, batchNorm: 'batch' | 'frozen' = 'batch'): Promise<void> {
-  const [plain, blocked] = [await step(model, batch, 'plain', batchNorm), await step(model, batch, 'fastest', batchNorm)];
+  const [plain, blocked] = [
+    await step(model, batch, 'plain', batchNorm),
+    await step(model, batch, 'fastest', batchNorm),
+  ];
   assert.ok(blocked.nodes.some(({ domain }) => domain === 'com.microsoft.nchwc'));
   assert.ok(plain.nodes.every(({ domain }) => domain !== 'com.microsoft.nchwc'));
   assert.deepEqual([...blocked.found.keys()].sort(), [...plain.found.keys()].sort());
@@ -124,7 +127,9 @@ test('residual networks have the same gradients in the blocked layout', { skip: 
   for (const batch of [3, 16]) {
     const net = new Net();
     const { g } = net;
-    const x = net.relu(net.convolution(g.input('input', 'float32', ['N', 3, 12, 12]), 'stem', { from: 3, to: 16, kernel: 3 }));
+    const x = net.relu(
+      net.convolution(g.input('input', 'float32', ['N', 3, 12, 12]), 'stem', { from: 3, to: 16, kernel: 3 }),
+    );
     let y = net.relu(net.convolution(x, 'a', { from: 16, to: 32, kernel: 3, stride: 2 }));
     y = net.convolution(y, 'b', { from: 32, to: 32, kernel: 3 });
     const shortcut = net.convolution(x, 'c', { from: 16, to: 32, kernel: 1, stride: 2 });
