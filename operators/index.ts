@@ -8,11 +8,12 @@ import { identity } from './identity.js';
 import type { Operator } from './operator.js';
 import { partition } from './partition.js';
 import { prune } from './prune.js';
+import { qat } from './qat.js';
 import { sptq } from './sptq.js';
 import { train } from './train.js';
 
 /** The operators there are: a new one is a file here and an entry below. */
-export const OPERATORS: readonly Operator[] = [identity, partition, earlyExit, sptq, dynamic, fp16, prune, distill, train];
+export const OPERATORS: readonly Operator[] = [identity, partition, earlyExit, sptq, dynamic, fp16, prune, distill, train, qat];
 
 /** @throws TierbedError `invalid` when there is no operator of this name */
 export function operator(name: string): Operator {

@@ -27,6 +27,7 @@ import { concat, split } from './parts.js';
 import { dropout, passThrough, steps } from './pass-through.js';
 import { pow } from './pow.js';
 import { prelu } from './prelu.js';
+import { dequantizeLinear, quantizeLinear } from './quantize.js';
 import { reduce } from './reduce.js';
 import { relu } from './relu.js';
 import { expand, tile } from './repeat.js';
@@ -52,6 +53,7 @@ export const RULES: readonly GradRule[] = [
   conv,
   convTranspose,
   depthToSpace,
+  dequantizeLinear,
   div,
   dropout,
   einsum,
@@ -78,6 +80,7 @@ export const RULES: readonly GradRule[] = [
   passThrough,
   pow,
   prelu,
+  quantizeLinear,
   reduce,
   relu,
   reshape,

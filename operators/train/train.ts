@@ -15,6 +15,8 @@ import type { TrainRequest, TrainResult } from './types.js';
 
 /** Between checkpoints, unless the request says otherwise. */
 const CHECKPOINT_SECONDS = 20;
+/** And that many times what the last one took to write: those of large models would else take most of the time. */
+const CHECKPOINT_PATIENCE = 20;
 
 /** The file that a training goes on from, in its folder. */
 export const CHECKPOINT_FILE = 'checkpoint.bin';
@@ -37,11 +39,14 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
   const kept = keptArrays(setup, best, plugins);
   const found = await readCheckpoint(path, setup.key);
   const start = found ? restore(found, kept) : START;
-  let savedMs = performance.now();
+  let dueMs = performance.now() + 1000 * checkpointSeconds;
   let written = start.curve.length;
   const save = async (position: Position): Promise<void> => {
+    const startMs = performance.now();
     await writeCheckpoint(path, { key: setup.key, state: position, arrays: kept });
-    savedMs = performance.now();
+    const nowMs = performance.now();
+    const pauseMs = checkpointSeconds === 0 ? 0 : CHECKPOINT_PATIENCE * (nowMs - startMs);
+    dueMs = nowMs + Math.max(1000 * checkpointSeconds, pauseMs);
   };
   let end = start;
   if (!start.done) {
@@ -55,7 +60,7 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
         async reached(position) {
           if (position.curve.length > written) await writeCurve(folder, position.curve);
           written = position.curve.length;
-          if (position.done || performance.now() - savedMs >= 1000 * checkpointSeconds) await save(position);
+          if (position.done || performance.now() >= dueMs) await save(position);
         },
       });
     } finally {
