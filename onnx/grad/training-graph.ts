@@ -12,6 +12,7 @@ import { blockedForward } from './blocked/forward.js';
 import { fuseBlocked } from './blocked/fuse.js';
 import { lower } from './blocked/lower.js';
 import { differentiate, type Gradient } from './differentiate.js';
+import { fuseGelu } from './fuse-gelu.js';
 import { withKnownValues } from './known-values.js';
 import { inOrder } from './order.js';
 import { bindBatch, staticShapes } from './static-shapes.js';
@@ -76,7 +77,7 @@ export async function trainingGraph(given: Model, options: TrainingGraphOptions)
   }
   const current = onnxVersion(given) >= OPSET ? given : (await upgradeOpset(given, OPSET)).model;
   const bound = bindBatch(current, batch, dims);
-  const opened = withConstants(weightsAsInputs(bound, [...weights, ...buffers]), outputs);
+  const opened = fuseGelu(withConstants(weightsAsInputs(bound, [...weights, ...buffers]), outputs), outputs);
   const known = await staticShapes(opened);
   const whole = forward(opened);
   const loss = append({ builder: whole, batch, shapeOf: (tensor) => knownShape(known, tensor) });
