@@ -87,7 +87,7 @@ export const qat: Operator = {
         stages: [made],
         facts: {
           ...{ format, activations, perChannel, reduceRange, ranges, preparation, calibration },
-          ...{ training: trained.facts, curve: trained.curve },
+          training: trained.facts,
           ...(tuning && { tuning }),
           ...(guarded && { guard: guarded.facts }),
           ...(whole && { agreement: await agreement(trained.model, path, context) }),
