@@ -39,7 +39,7 @@ export const sptq: Operator = {
     },
     additionalProperties: false,
   },
-  version: 1,
+  version: 2,
   after: refuseSmallerWeights,
 
   reads: (options) => (options?.maxDrop === undefined ? ['calibration'] : ['calibration', 'tuning']),

@@ -81,7 +81,9 @@ export function propagate(
     const rule = ruleOf(node);
     const at = new GradNode({
       ...{ node, builder, outputGradients, shapes, constants },
-      wanted: node.inputs.map((name, i) => relevant.tensors.has(name) && (standsForFloats(node, i) || carriesGradient(node, shapes, name))),
+      wanted: node.inputs.map(
+        (name, i) => relevant.tensors.has(name) && (standsForFloats(node, i) || carriesGradient(node, shapes, name)),
+      ),
       takesRows: node.inputs.map((name) => tables.has(name)),
     });
     const gradients = rule.gradient(at);

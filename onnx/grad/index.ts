@@ -3,6 +3,9 @@ import { isOnnxDomain } from '../passes/walk.js';
 import { add, mean, sub } from './add.js';
 import { averagePool } from './average-pool.js';
 import { batchNormalization } from './batch-normalization.js';
+import { blockedConvolution } from './blocked/convolution.js';
+import { blockedClip, blockedPool, fromBlocks, toBlocks } from './blocked/layout.js';
+import { blockedNormalisation } from './blocked/normalisation.js';
 import { clip } from './clip.js';
 import { conv } from './conv.js';
 import { convTranspose } from './conv-transpose.js';
@@ -41,6 +44,10 @@ export const RULES: readonly GradRule[] = [
   add,
   averagePool,
   batchNormalization,
+  blockedClip,
+  blockedConvolution,
+  blockedNormalisation,
+  blockedPool,
   clip,
   concat,
   conv,
@@ -51,6 +58,7 @@ export const RULES: readonly GradRule[] = [
   dropout,
   einsum,
   expand,
+  fromBlocks,
   gather,
   gatherElements,
   gelu,
@@ -85,6 +93,7 @@ export const RULES: readonly GradRule[] = [
   steps,
   sub,
   tile,
+  toBlocks,
   transpose,
   unary,
   where,

@@ -24,7 +24,9 @@ export async function writeStepCurves(steps: readonly TakenStep[], folder: strin
 /** Every learning curve in what steps say of themselves, however deep. */
 function curvesIn(facts: unknown): (readonly CurvePoint[])[] {
   if (typeof facts !== 'object' || facts === null || Array.isArray(facts)) return [];
-  return Object.entries(facts).flatMap(([key, value]) => (key === 'curve' && isCurve(value) ? [value] : curvesIn(value)));
+  return Object.entries(facts).flatMap(([key, value]) =>
+    key === 'curve' && isCurve(value) ? [value] : curvesIn(value),
+  );
 }
 
 function isCurve(value: unknown): value is readonly CurvePoint[] {

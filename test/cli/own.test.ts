@@ -9,7 +9,7 @@ import type { TrainedRecord } from '../../cli/own/record.js';
 import { trainOwn } from '../../cli/own/train-own.js';
 import { GraphBuilder } from '../../onnx/build.js';
 import { initializerTensor } from '../../onnx/initializer.js';
-import { denseTensor, type DenseTensor, float32Values } from '../../onnx/tensor.js';
+import { type DenseTensor, denseTensor, float32Values } from '../../onnx/tensor.js';
 import { buildVariants } from '../../operators/recipe.js';
 import type { OwnWorkload } from '../../workloads/own/own-workload.js';
 import { text } from '../../workloads/own/text/index.js';
@@ -36,7 +36,13 @@ test('networks and steps that train are kept in a form that is found again', asy
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-own-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const recipes = new Map([
-    ['tuned', [{ operator: 'train', options: TRAINING, for: ['tiny'] }, { operator: 'fp16', options: {} }]],
+    [
+      'tuned',
+      [
+        { operator: 'train', options: TRAINING, for: ['tiny'] },
+        { operator: 'fp16', options: {} },
+      ],
+    ],
     ['others', [{ operator: 'train', options: TRAINING, for: ['text'] }]],
     ['fp16', [{ operator: 'fp16', options: {} }]],
     ['whole', []],

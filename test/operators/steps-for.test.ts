@@ -35,10 +35,13 @@ test('where a step makes sense is judged for each workload', () => {
 });
 
 test('a recipe names them beside the operator', () => {
-  const { steps } = parseRecipeFile('- sptq: { maxDrop: 1 }\n  for: a\n- fp16:\n  for: [a, b]\n- identity\n', 'r.yaml');
+  const { steps } = parseRecipeFile(
+    '- sptq: { maxDrop: 1 }\n  for: a\n- identity:\n  for: [a, b]\n- identity\n',
+    'r.yaml',
+  );
   assert.deepEqual(steps, [
     { operator: 'sptq', options: { maxDrop: 1 }, for: ['a'] },
-    { operator: 'fp16', options: {}, for: ['a', 'b'] },
+    { operator: 'identity', options: {}, for: ['a', 'b'] },
     { operator: 'identity', options: {} },
   ]);
   for (const [text, at] of [

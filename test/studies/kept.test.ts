@@ -3,8 +3,8 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { outside, readRecord } from '../../cli/own/record.js';
 import { ownRecipes } from '../../cli/own/recipes.js';
+import { outside, readRecord } from '../../cli/own/record.js';
 import { evaluate } from '../../operators/evaluate.js';
 import { operator } from '../../operators/index.js';
 import { KEPT_STEPS } from '../../operators/kept-steps.js';
@@ -65,7 +65,8 @@ test('teachers are not perfect, students fall short of them, and every compressi
 test('what is kept takes 12 MB at most', async () => {
   const files = await readdir(KEPT, { recursive: true, withFileTypes: true });
   let bytes = 0;
-  for (const file of files.filter((each) => each.isFile())) bytes += (await stat(join(file.parentPath, file.name))).size;
+  for (const file of files.filter((each) => each.isFile()))
+    bytes += (await stat(join(file.parentPath, file.name))).size;
   assert.ok(bytes < 12e6, `${bytes} bytes`);
 });
 

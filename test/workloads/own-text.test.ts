@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { bigints } from '../support/bigints.js';
 import { decodeItemFile } from '../../workloads/item-file.js';
 import { encodedText, TEXT_LENGTH, textItems } from '../../workloads/own/text/items.js';
 import { classOf, TEXT_CLASSES, writeText } from '../../workloads/own/text/sentences.js';
 import { VOCABULARY } from '../../workloads/own/text/words.js';
+import { bigints } from '../support/bigints.js';
 
 const texts = (part: 'training' | 'evaluation', count: number) =>
   Array.from({ length: count }, (_, i) => writeText(1, part, i));
@@ -23,7 +23,10 @@ describe('a text', () => {
     const known = new Set(VOCABULARY);
     assert.equal(known.size, VOCABULARY.length);
     for (const { thing, words, label } of texts('training', 300)) {
-      assert.ok(words.every((word) => known.has(word)), words.join(' '));
+      assert.ok(
+        words.every((word) => known.has(word)),
+        words.join(' '),
+      );
       assert.ok(words.includes(thing) && words.length + 4 <= TEXT_LENGTH);
       assert.ok(TEXT_CLASSES.includes(label));
     }
