@@ -57,9 +57,10 @@ export async function quantiseAll(
   folder: string,
   repeats: number,
   signal: AbortSignal,
+  asked: readonly Side[] = ['ours', 'python', 'compressor'],
 ): Promise<Readonly<Record<Side, Made | Error | undefined>>> {
   const results: Record<Side, { seconds: number; result: Quantised }[]> = { ours: [], python: [], compressor: [] };
-  const withCompressor = job.setting.operator === 'sptq' && existsSync(COMPRESSOR);
+  const withCompressor = asked.includes('compressor') && job.setting.operator === 'sptq' && existsSync(COMPRESSOR);
   const failed: Partial<Record<Side, Error>> = {};
   for (let repeat = 0; repeat < repeats; repeat++) {
     const sides: Side[] = repeat % 2 === 0 ? ['ours', 'python'] : ['python', 'ours'];

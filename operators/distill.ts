@@ -1,32 +1,30 @@
 import { join } from 'node:path';
-import { initializerOf } from '../onnx/build.js';
 import { modelParameters } from '../onnx/cost.js';
 import { trainableWeights } from '../onnx/grad/trainable.js';
-import { givenInputs, itemValues } from '../onnx/inspect.js';
-import { DATA_TYPE, type Model } from '../onnx/model.js';
+import { itemValues } from '../onnx/inspect.js';
+import type { Model } from '../onnx/model.js';
 import { readModel } from '../onnx/read.js';
-import { float32Tensor } from '../onnx/tensor.js';
-import { writeModel } from '../onnx/write.js';
 import { firstInputs } from '../workloads/prepared.js';
-import { answersByBatch, answersByItem } from './distill/answers.js';
-import { fromTeacher, type Initialised } from './distill/init.js';
+import { type Answers, answersByBatch, answersByItem } from './distill/answers.js';
+import { fromTeacher } from './distill/init.js';
+import { lessonFacts, lessonsOf } from './distill/lessons.js';
 import { checkStudent, type Shaped } from './distill/match.js';
 import { distillObjective, type Lessons, teacherTensors } from './distill/objective.js';
 import { type DistillOptions, distillSchema, studentFiles, studentOf, withPaths } from './distill/options.js';
-import { answerOf, labelsOf, refuseAugmented } from './distill/plan.js';
-import { scoresOf } from './distill/scores.js';
+import { answerOf, refuseAugmented, refuseItself, refuseSilence } from './distill/plan.js';
+import { withoutProjections, withProjections } from './distill/projections.js';
 import { buildStudent, checkZoo } from './distill/student.js';
 import { openTeacher } from './distill/teacher.js';
-import { attentionPairs, hiddenPairs } from './distill/terms.js';
 import { refuseLowPrecision } from './float-weights.js';
-import { describeModel } from './model-files.js';
-import type { Operator } from './operator.js';
+import type { Operator, OperatorContext } from './operator.js';
 import { itemDims } from './partition/item.js';
+import { writeStage } from './stage-files.js';
+import { defaultObjective } from './train/default-objective.js';
 import { keepZeros } from './train/keep-zeros.js';
 import { train } from './train/train.js';
-import type { TrainPlugin } from './train/types.js';
-import { hashFile } from './variant.js';
-import { wholeModel, withRecipe } from './whole-model.js';
+import type { TrainResult } from './train/types.js';
+import { type Facts, hashFile } from './variant.js';
+import { wholeModel, withRecipe, withRecipeOf } from './whole-model.js';
 
 /**
  * Teaches a smaller network to answer as the model does: knowledge distillation (Hinton, Vinyals and Dean, 2015,
@@ -49,151 +47,113 @@ export const distill: Operator = {
     return student === undefined ? options : { ...options, student: withPaths(student, resolve) };
   },
 
-  check: (options) => checkZoo(studentOf((options as unknown as DistillOptions).student)),
+  check(options) {
+    const given = options as unknown as DistillOptions;
+    checkZoo(studentOf(given.student));
+    refuseSilence(given);
+    refuseAugmented(given);
+  },
 
   async apply(variant, options, context) {
     const given = options as unknown as DistillOptions;
-    const { workload, threads, outDir, workDir: folder, progress, signal } = context;
-    const { temperature = 4, alpha = 0.9, teacherSees = 'item', cacheMB = 512, batchNorm = 'batch' } = given;
-    const settings = given.train ?? {};
-    const { seed = 1 } = settings;
-    refuseAugmented(given);
+    const { workload, signal } = context;
     const student = studentOf(given.student);
+    const original = (await hashFile(workload.modelPath)).sha256;
+    refuseSilence(given);
+    refuseAugmented(given);
+    refuseItself(student, variant, original);
     const self = await wholeModel(variant, 'distill');
     // What was pruned is taught by the model as it was.
     const teacher = student.kind === 'self' ? await readModel(workload.modelPath) : self;
     const answer = answerOf(workload);
-    const built = await buildStudent(student, { self, teacher, output: answer.output, seed });
+    const { output } = answer;
+    const built = await buildStudent(student, { self, teacher, output, seed: given.train?.seed ?? 1 });
     const item = await firstInputs(workload, 'training', signal);
     const shaped = async (model: Model): Promise<Shaped> => ({
       model,
       values: await itemValues(model, itemDims(model, item)),
     });
-    const [its, own] = [await shaped(teacher), await shaped(built.model)];
-    checkStudent(built.asked, own, its, answer.output);
+    const [own, its] = [await shaped(built.model), await shaped(teacher)];
+    checkStudent(built.asked, own, its, output);
+    const lessons = lessonsOf(given, answer, own, its);
     const init = given.init ?? (built.trained ? 'none' : 'teacher');
-    const begun: Initialised | undefined = init === 'teacher' ? fromTeacher(built.model, teacher) : undefined;
+    const begun = init === 'teacher' ? fromTeacher(built.model, teacher) : undefined;
     const start = begun?.model ?? built.model;
-    const lessons: Lessons = {
-      ...{ kind: answer.kind, temperature, alpha, mask: maskOf(start) },
-      answer: {
-        student: answer.output,
-        teacher: answer.kind === 'classes' ? scoresOf(teacher, answer.output) : answer.output,
+    const kept = student.kind === 'self' && variant.steps.some(({ operator }) => operator === 'prune');
+    const identity = student.kind === 'self' ? original : (variant.stages[0]?.files[0]?.sha256 ?? '');
+    const taught = await teach(start, its, lessons, { given, context, identity, zerosStay: kept });
+    const made = withRecipe(withRecipeOf(self, taught.model), 'distill');
+    return [
+      {
+        ...variant,
+        stages: [await writeStage(made, context.outDir, 'model')],
+        facts: {
+          student: built.asked,
+          ...(built.built && { built: built.built }),
+          parameters: { teacher: modelParameters(teacher), student: modelParameters(start) },
+          init: begun ? { from: 'teacher', weights: begun.taken, of: begun.of, layers: begun.layers } : init,
+          ...lessonFacts(lessons),
+          ...(kept && { kept: 'zeros' }),
+          ...taught.facts,
+        },
       },
-      hidden: {
-        pairs: given.hidden ? hiddenPairs(given.hidden, own, its, seed) : [],
-        weight: given.hidden?.weight ?? 1,
-      },
-      attention: {
-        pairs: given.attention ? attentionPairs(given.attention, own, its) : [],
-        weight: given.attention?.weight ?? 1,
-        loss: given.attention?.loss ?? 'kl',
-      },
-    };
-    const tensors = teacherTensors(lessons);
-    const asked = await openTeacher(teacher, tensors, threads);
-    try {
-      const boundBytes = cacheMB * 1e6;
-      const path = join(folder, 'teacher-answers.f32');
-      const answers =
-        teacherSees === 'batch'
-          ? answersByBatch(asked)
-          : await answersByItem(asked, workload, { boundBytes, path, progress, signal });
-      try {
-        const shapes = new Map(tensors.map((name) => [name, (its.values.get(name)?.shape ?? []).slice(1) as number[]]));
-        const labels = alpha < 1 ? labelsOf(workload, settings.labelSmoothing) : undefined;
-        const identity = (await hashFile(student.kind === 'self' ? workload.modelPath : firstFile(variant))).sha256;
-        const weights = trainableWeights(start);
-        const { model, projections } = withProjections(start, lessons);
-        const pruned = student.kind === 'self' && variant.steps.some(({ operator }) => operator === 'prune');
-        const plugins: readonly TrainPlugin[] = pruned ? [keepZeros(start, weights)] : [];
-        const trained = await train({
-          ...{ model, workload, settings, batchNorm, threads, folder, progress, signal, plugins },
-          objective: distillObjective(lessons, shapes, answers, labels, identity),
-          weights: [...weights, ...projections],
-        });
-        const made = join(outDir, 'model.onnx');
-        await writeModel(withRecipe(recipeOf(without(trained.model, projections), self), 'distill'), made);
-        return [
-          {
-            ...variant,
-            stages: [await describeModel(made)],
-            facts: {
-              student: built.asked,
-              ...(built.built && { built: built.built }),
-              parameters: { teacher: modelParameters(teacher), student: modelParameters(start) },
-              ...{ temperature, alpha },
-              init: begun ? { from: 'teacher', weights: begun.taken, of: begun.of, layers: begun.layers } : init,
-              ...(lessons.hidden.pairs.length > 0 && { hidden: pairFacts(lessons.hidden) }),
-              ...(lessons.attention.pairs.length > 0 && {
-                attention: { loss: lessons.attention.loss, ...pairFacts(lessons.attention) },
-              }),
-              ...(pruned && { kept: 'zeros' }),
-              teacher: answers.facts,
-              training: trained.facts,
-            },
-          },
-        ];
-      } finally {
-        await answers.close();
-      }
-    } finally {
-      await asked.close();
-    }
+    ];
   },
 };
 
-function firstFile({
-  stages,
-}: {
-  readonly stages: readonly { readonly files: readonly { path: string }[] }[];
-}): string {
-  return stages[0]?.files[0]?.path as string;
+interface Teaching {
+  readonly given: DistillOptions;
+  readonly context: OperatorContext;
+  /** What the teacher is, for checkpoints. */
+  readonly identity: string;
+  /** Whether weights of the student that are zero stay so. */
+  readonly zerosStay: boolean;
 }
 
-/** BERT's name for the input that says which tokens are padding, where the model has it. */
-function maskOf(model: Model): string | undefined {
-  const found = givenInputs(model).find(
-    ({ name, type }) => name === 'attention_mask' && type.kind === 'tensor' && type.elemType === DATA_TYPE.int64,
-  );
-  return found?.name;
+/** Asks the teacher, and trains the student. */
+async function teach(
+  student: Model,
+  teacher: Shaped,
+  lessons: Lessons,
+  { given, context, identity, zerosStay }: Teaching,
+): Promise<{ readonly model: Model; readonly facts: Facts }> {
+  const { batchNorm = 'batch', train: settings = {} } = given;
+  const { workload, workDir: folder, threads, progress, signal } = context;
+  const tensors = teacherTensors(lessons);
+  const shapes = new Map(tensors.map((name) => [name, (teacher.values.get(name)?.shape ?? []).slice(1) as number[]]));
+  const labels = lessons.alpha < 1 ? defaultObjective(workload, settings) : undefined;
+  const weights = trainableWeights(student);
+  const { model, projections } = withProjections(student, lessons);
+  const trainOn = (answers: Answers): Promise<TrainResult> =>
+    train({
+      ...{ model, workload, settings, batchNorm, threads, folder, progress, signal },
+      objective: distillObjective(lessons, shapes, answers, labels, identity),
+      plugins: zerosStay ? [keepZeros(student, weights)] : [],
+      weights: [...weights, ...projections],
+    });
+  const asked = await openTeacher(teacher.model, tensors, threads);
+  try {
+    const answers = await answersOf(asked, given, context);
+    try {
+      const result = await trainOn(answers);
+      return {
+        model: withoutProjections(result.model, projections),
+        facts: { teacher: answers.facts, training: result.facts },
+      };
+    } finally {
+      await answers.close();
+    }
+  } finally {
+    await asked.close();
+  }
 }
 
-/** The student with the weights of its projections, which only the loss uses. */
-function withProjections(model: Model, { hidden }: Lessons) {
-  const added = hidden.pairs.flatMap(({ projection }) =>
-    projection ? [initializerOf(projection.name, float32Tensor(projection.dims, projection.values))] : [],
-  );
-  const { graph } = model;
-  return {
-    model: { ...model, graph: { ...graph, initializers: [...graph.initializers, ...added] } },
-    projections: added.map(({ name }) => name),
-  };
-}
-
-function without(model: Model, names: readonly string[]): Model {
-  const { graph } = model;
-  return {
-    ...model,
-    graph: { ...graph, initializers: graph.initializers.filter(({ name }) => !names.includes(name)) },
-  };
-}
-
-/** The student with what the teacher's file says of the steps before this one. */
-function recipeOf(student: Model, teacher: Model): Model {
-  const before = teacher.metadataProps.filter(({ key }) => key === 'tierbed.recipe');
-  return {
-    ...student,
-    metadataProps: [...student.metadataProps.filter(({ key }) => key !== 'tierbed.recipe'), ...before],
-  };
-}
-
-function pairFacts({
-  pairs,
-  weight,
-}: {
-  readonly pairs: Lessons['hidden']['pairs'] | Lessons['attention']['pairs'];
-  readonly weight: number;
-}) {
-  return { weight, pairs: pairs.map(({ student, teacher }) => ({ student, teacher })) };
+function answersOf(
+  teacher: Awaited<ReturnType<typeof openTeacher>>,
+  { teacherSees = 'item', cacheMB = 512 }: DistillOptions,
+  { workload, workDir, progress, signal }: OperatorContext,
+): Answers | Promise<Answers> {
+  if (teacherSees === 'batch') return answersByBatch(teacher);
+  const path = join(workDir, 'teacher-answers.f32');
+  return answersByItem(teacher, workload, { boundBytes: cacheMB * 1e6, path, progress, signal });
 }

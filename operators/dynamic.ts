@@ -26,7 +26,7 @@ export const dynamic: Operator = {
     properties: { ...weightSchema, ...choiceSchema },
     additionalProperties: false,
   },
-  version: 1,
+  version: 2,
   after: refuseSmallerWeights,
 
   async apply(variant, options, { outDir }) {

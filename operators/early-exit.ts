@@ -10,11 +10,13 @@ import { type EarlyExitOptions, earlyExitSchema, isByWorkload, placesFor } from 
 import { type Exit, exitAt } from './early-exit/place.js';
 import { reattached } from './early-exit/reattach.js';
 import { chooseThresholds } from './early-exit/thresholds.js';
+import { trainExits } from './early-exit/train.js';
+import { refuseLowPrecision } from './float-weights.js';
 import type { Operator, OperatorContext } from './operator.js';
 import { itemDims } from './partition/item.js';
 import { withOwnDequantize } from './partition/own-dequantize.js';
 import { writeStage } from './stage-files.js';
-import type { Made, StageModel, Variant } from './variant.js';
+import type { Facts, Made, StageModel, Variant } from './variant.js';
 import { wholeModel, withRecipe } from './whole-model.js';
 
 const NO_PARTITION = 'Leave partition out: a dynamic early exit cuts the model where its exits are.';
@@ -31,10 +33,27 @@ export const earlyExit: Operator = {
   version: 1,
   gives: (options) => ((options as unknown as EarlyExitOptions).kind === 'static' ? 'whole' : 'stages'),
 
-  reads: (options) => ((options as unknown as EarlyExitOptions).head === 'reattach' ? [] : ['calibration', 'tuning']),
+  reads(options) {
+    const { head = 'fit' } = options as unknown as EarlyExitOptions;
+    if (head === 'reattach') return [];
+    return head === 'train' ? ['training', 'tuning'] : ['calibration', 'tuning'];
+  },
+
+  after(previous, options) {
+    const { head, trains } = options as unknown as EarlyExitOptions;
+    if (head !== 'train' || trains !== 'all') return undefined;
+    const misfit = refuseLowPrecision('early-exit')(previous);
+    return misfit && { ...misfit, fix: 'Train the heads alone: `trains: heads`.' };
+  },
 
   check(options, workloads) {
-    const { at, kind = 'dynamic', head = 'fit' } = options as unknown as EarlyExitOptions;
+    const { at, kind = 'dynamic', head = 'fit', ...rest } = options as unknown as EarlyExitOptions;
+    const training = (['hidden', 'trains', 'train'] as const).find((key) => rest[key] !== undefined);
+    if (head !== 'train' && training) {
+      throw new TierbedError('invalid', `early-exit: \`${training}\` is for heads that are trained`, {
+        fix: 'Write `head: train`, or leave it out.',
+      });
+    }
     if (head === 'reattach' && kind === 'dynamic') {
       throw new TierbedError('invalid', 'early-exit: `head: reattach` is for `kind: static`', {
         fix: "Leave `head` out: the exits of `dynamic` are fitted, so that a stage does not hold the model's end too.",
@@ -70,15 +89,16 @@ export const earlyExit: Operator = {
       return [{ ...variant, stages, facts }];
     }
     const exits = places.map((place) => exitAt(model, place, values));
+    const { model: final, fitted, facts: taught } = await headsOf(model, exits, chosen, context, variant);
     const models = await cutModel(
-      model,
+      final,
       exits.map(({ cut }) => cut.tensors),
     );
-    const { sides, values: cutValues } = await stageFigures(model, models, dims);
-    const fitted = await fitExits(model, exits, chosen, context);
+    const { sides, values: cutValues } = await stageFigures(final, models, dims);
+    const fitPart = chosen.head === 'train' ? 'training' : 'calibration';
     const shared = {
-      head: 'fit',
-      items: { calibration: fitted.fit.right.length, tuning: fitted.tune.right.length },
+      ...{ head: chosen.head ?? 'fit', ...taught },
+      items: { [fitPart]: fitted.fit.right.length, tuning: fitted.tune.right.length },
       unreadable: [...fitted.fit.unreadable, ...fitted.tune.unreadable],
     };
     if (chosen.kind === 'static') {
@@ -95,6 +115,20 @@ export const earlyExit: Operator = {
     return [{ ...made, facts: { kind: 'dynamic', ...made.facts, crossing, stageMacsShares: stageShares, ...shared } }];
   },
 };
+
+/** The heads, fitted and trained where that is wanted, and the model that they are of. */
+async function headsOf(
+  model: Model,
+  exits: readonly Exit[],
+  chosen: EarlyExitOptions,
+  context: OperatorContext,
+  { steps }: Variant,
+): Promise<{ readonly model: Model; readonly fitted: FittedExits; readonly facts: Facts }> {
+  const fitted = await fitExits(model, exits, chosen, context);
+  if (chosen.head !== 'train') return { model, fitted, facts: {} };
+  const pruned = steps.some(({ operator }) => operator === 'prune');
+  return trainExits(model, exits, fitted, chosen, context, pruned);
+}
 
 /** Stages that each end in what crosses, with the exit's scores beside it. */
 async function dynamic(
@@ -147,8 +181,13 @@ function cutShort(front: Model, whole: Model, exit: Exit, head: ExitHead, { work
   return g.build();
 }
 
-function headFacts({ form, lambda, accuracy }: ExitHead) {
-  return { features: form.name, featureCount: form.count, lambda, tuningAccuracy: accuracy };
+function headFacts({ form, lambda, hidden, accuracy }: ExitHead) {
+  return {
+    ...{ features: form.name, featureCount: form.count },
+    ...(lambda !== undefined && { lambda }),
+    ...(hidden && { hidden: hidden.bias.length }),
+    tuningAccuracy: accuracy,
+  };
 }
 
 /** The share of the multiply-accumulates that stage `at` has; null when they are not known. */

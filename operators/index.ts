@@ -8,6 +8,7 @@ import { identity } from './identity.js';
 import type { Operator } from './operator.js';
 import { partition } from './partition.js';
 import { prune } from './prune.js';
+import { qat } from './qat.js';
 import { sptq } from './sptq.js';
 import { train } from './train.js';
 
@@ -22,6 +23,7 @@ export const OPERATORS: readonly Operator[] = [
   prune,
   distill,
   train,
+  qat,
 ];
 
 /** @throws TierbedError `invalid` when there is no operator of this name */

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { TierbedError } from '../base/errors.js';
 import { inferValues } from '../onnx/infer.js';
 import { writeModel } from '../onnx/write.js';
 import { describeModel } from './model-files.js';
@@ -12,9 +11,10 @@ import { NODE_TYPES } from './quantise/graph/node-types.js';
 import { type Plan, planQuantisation } from './quantise/graph/plan.js';
 import { writeQdq } from './quantise/graph/qdq.js';
 import { writeQOperator } from './quantise/graph/qoperator.js';
-import { nodeLabel, View } from './quantise/graph/view.js';
+import { View } from './quantise/graph/view.js';
 import { guard } from './quantise/guard.js';
 import { choiceSchema, type SptqOptions, weightSchema } from './quantise/options.js';
+import { refuseNothing, sensitiveNodes } from './quantise/planned-nodes.js';
 import { preparedFloat } from './quantise/prepared-float.js';
 import { int8Saturates } from './quantise/saturation.js';
 import { refuseSmallerWeights } from './smaller-weights.js';
@@ -39,7 +39,7 @@ export const sptq: Operator = {
     },
     additionalProperties: false,
   },
-  version: 1,
+  version: 2,
   after: refuseSmallerWeights,
 
   reads: (options) => (options?.maxDrop === undefined ? ['calibration'] : ['calibration', 'tuning']),
@@ -53,7 +53,7 @@ export const sptq: Operator = {
     const view = new View(model, await inferValues(model));
     checkChoice(given, view, NODE_TYPES);
     const plan = planQuantisation(view, given, activations);
-    refuseNothing(plan, variant.name);
+    refuseNothing(plan, variant.name, 'sptq');
     const { ranges, facts: calibration } = await calibrate(model, plan.tensors, workload, {
       ...{ method, items, threads, progress, signal },
       ...(percentile !== undefined && { options: { percentile } }),
@@ -98,21 +98,3 @@ export const sptq: Operator = {
 };
 
 const GUARDED = 'maxDrop does not hold with it in int8';
-
-/** The nodes whose rounding may cost accuracy, in running order: those that pass elements on round nothing. */
-function sensitiveNodes({ nodes, view }: Plan): string[] {
-  return view.index.order.flatMap((i) => {
-    const planned = nodes.get(i);
-    return planned && planned.type.kind !== 'pass' && planned.type.kind !== 'clip' ? [nodeLabel(planned.node)] : [];
-  });
-}
-
-function refuseNothing({ nodes, left }: Plan, name: string): void {
-  if ([...nodes.values()].some(({ type }) => type.kind === 'product' || type.kind === 'table')) return;
-  const reasons = groupLeft(left)
-    .slice(0, 3)
-    .map(({ type, reason, nodes }) => `${nodes.length} ${type}: ${reason}`);
-  throw new TierbedError('invalid', `${name} has no node that sptq quantises (${reasons.join('; ')})`, {
-    fix: 'Export a model with Conv, Gemm or MatMul whose weights are constants; or exclude less.',
-  });
-}

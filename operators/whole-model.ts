@@ -36,4 +36,10 @@ export function withRecipe(model: Model, operator: string): Model {
   };
 }
 
+/** Another model with the recipe of one: what was made in its place. */
+export function withRecipeOf(model: Model, made: Model): Model {
+  const others = made.metadataProps.filter(({ key }) => key !== RECIPE);
+  return { ...made, metadataProps: [...others, ...model.metadataProps.filter(({ key }) => key === RECIPE)] };
+}
+
 const RECIPE = 'tierbed.recipe';

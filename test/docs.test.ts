@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { COLUMNS } from '../analysis/columns.js';
 import { packageRoot } from '../base/paths.js';
+import { RULES } from '../onnx/grad/index.js';
 import { OPERATORS } from '../operators/index.js';
 import { GateMetrics } from '../services/gate/metrics.js';
 import { agentMetrics } from '../services/link/agent/metrics.js';
@@ -66,9 +67,8 @@ test('docs/study.md has a row for every key of a study, and names those inside t
   const { workloads: _, ...others } = studySchema.properties;
   const inner = [...new Set(Object.values(others).flatMap(keysIn))].filter((key) => !keys.includes(key));
   // What a trace and an operator's options are is said where they are explained.
-  const all = ['study.md', 'operators.md', 'partition.md', 'prune.md', 'train.md', 'links.md', 'tiers.md']
-    .map(doc)
-    .join('\n');
+  const own = OPERATORS.map(({ name }) => `${name}.md`).filter((name) => existsSync(join(packageRoot, 'docs', name)));
+  const all = ['study.md', 'operators.md', 'links.md', 'tiers.md', ...own].map(doc).join('\n');
   assert.deepEqual(
     inner.filter((key) => !new RegExp(`[\`{ ]${key}[\`:]`).test(all)),
     [],
@@ -201,4 +201,16 @@ test('docs/workloads.md has a row for every loader, metric, preprocessing and po
   for (const { name, schema } of LOADERS) {
     assert.deepEqual(missingIn(doc('workloads.md'), Object.keys(schema.properties)), [], name);
   }
+});
+
+test('docs/gradients.md lists the operators with a gradient rule, and none of them among those without', () => {
+  const [, rules = '', without = ''] = doc('gradients.md').split(/^## Operators with(?:out one| a rule)$/m);
+  const opTypes = RULES.flatMap(({ domain, opTypes: types }) => (domain === undefined ? types : []));
+  assert.deepEqual(missingIn(rules, opTypes), []);
+  const missing = rowsOf(without).flatMap(({ names }) => names);
+  assert.ok(missing.length > 0);
+  assert.deepEqual(
+    missing.filter((name) => opTypes.includes(name)),
+    [],
+  );
 });

@@ -135,7 +135,9 @@ def convolutions():
     add_conv(cases, "1-D, depthwise, dilated", [2, 3, 12], [3, 1, 3], group=3, dilations=[3], pads=[3, 3])
     add_conv(cases, "3-D", [2, 2, 4, 5, 3], [3, 2, 2, 3, 2], strides=[1, 2, 1], pads=[0, 1, 1, 1, 0, 0])
     add_conv(cases, "3-D, depthwise", [1, 3, 4, 4, 5], [3, 1, 3, 2, 3], group=3, strides=[2, 1, 2], pads=[1, 0, 1, 1, 1, 1])
-    for _ in range(24):
+    add_conv(cases, "many channels", [2, 8, 4, 5], [3, 8, 3, 2], pads=[1, 0, 1, 1])
+    add_conv(cases, "many channels, groups, dilated", [1, 16, 5, 4], [4, 8, 2, 2], bias=False, group=2, dilations=[2, 1])
+    for _ in range(20):
         draw_conv(cases, transposed=False)
     cases.write("convolution.json.gz")
 

@@ -32,7 +32,7 @@ Without MODEL the workload's own is taken. DIR gets model.onnx, or stage-0.onnx,
 (docs/apply.md); a folder of each where the recipe makes several variants.
 
 Examples:
-  tierbed apply partition --set partition.at=block2 --workload pictures --out halves/
+  tierbed apply partition --set partition.at=layer2.0 --workload pictures --out halves/
   tierbed apply recipe.yaml mobilenet.onnx --workload mobilenet.yaml --out variant/
   tierbed apply identity mobilenet.onnx --workload mobilenet.yaml --out same/ --json | jq '.variants[0].accuracy'
   tierbed apply --list                                           the operators, and their options
@@ -50,7 +50,7 @@ export const register: RegisterCommand = (program) => {
     .argument('[model]', "an .onnx file, in place of the workload's")
     .option('--workload <file>', `the model's data, a YAML file (docs/workloads.md), or ${ownNames.join(', ')}`)
     .option('--out <dir>', 'folder for the variant')
-    .option('--set <option=value>', "an operator's option, e.g. partition.at=block2 (repeatable)", gather)
+    .option('--set <option=value>', "an operator's option, e.g. partition.at=layer2.0 (repeatable)", gather)
     .option('--no-evaluate', 'do not run the evaluation part of the data before and after')
     .option('--threads <n>', 'threads for running models; 0 is one for each processor', '0')
     .option('--force', 'replace the variant that is in the folder')

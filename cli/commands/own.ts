@@ -57,7 +57,7 @@ Ctrl-C ends it; the next call goes on where it was. docs/own-workloads.md says w
 
 async function train(names: readonly string[], options: TrainCommandOptions): Promise<void> {
   const threads = numberOption('--threads', options.threads, { low: 1, high: 64, unit: 'threads', whole: true });
-  const chosen = (names.length > 0 ? names : ownNames).map((name) => ownWorkload(name).name);
+  const chosen = (names.length > 0 ? names : ownNames).map(ownWorkload);
   const progress = createProgress(process.stderr, { quiet: options.quiet === true });
   const { signal, dispose } = stopSignal(500);
   const work = join(cacheDir(), 'own-training');
@@ -67,11 +67,11 @@ async function train(names: readonly string[], options: TrainCommandOptions): Pr
     const recipes = await ownRecipes();
     const stated = await readRecord(options.out);
     const made: Record<string, OwnRecord[string]> = {};
-    for (const name of chosen) {
+    for (const own of chosen) {
       const done = (workload: string, of: string, record: TrainedRecord): void => {
         process.stdout.write(`${workload} ${of}: ${percent(record.accuracy)}, ${record.seconds} s\n`);
       };
-      made[name] = await trainOwn(name, recipes, { work, out, threads, progress, signal, done });
+      made[own.name] = await trainOwn(own, recipes, { work, out, threads, progress, signal, done });
     }
     const wrong = outside(stated, made);
     if (wrong.length > 0 && !options.restate) {

@@ -17,7 +17,8 @@ export function withHalfWeights(model: Model): Model {
 
 function halved(initializer: Initializer): Initializer {
   if (initializer.dataType !== DATA_TYPE.float32 || initializerElements(initializer) < LEAST) return initializer;
-  const bytes = initializerBytes(initializer).slice();
+  // A copy: bytes that were read from a file may lie anywhere in their buffer.
+  const bytes = new Uint8Array(initializerBytes(initializer));
   const values = new Float32Array(bytes.buffer, 0, bytes.byteLength / 4);
   const half = float16ToFloat32(float32ToFloat16(values));
   return { ...initializer, data: { kind: 'raw', bytes: new Uint8Array(half.buffer) } };

@@ -5,7 +5,7 @@ import type { Step } from '../../operators/variant.js';
 import { parseStudy } from '../../services/orchestrator/study/study.js';
 
 /** Studies of the project's own workloads whose trained steps it keeps, so that nobody who runs them waits for training. */
-const STUDIES = ['own.yaml', 'quickstart.yaml'];
+const STUDIES = ['quickstart.yaml'];
 
 /** The recipes of these studies, by name; one that two of them have is the same in both. */
 export async function ownRecipes(): Promise<ReadonlyMap<string, readonly Step[]>> {

@@ -12,7 +12,6 @@ import { packStep, writePacked } from '../../operators/kept-steps.js';
 import { buildVariants } from '../../operators/recipe.js';
 import { stepsFor } from '../../operators/steps-for.js';
 import type { Step, Variant } from '../../operators/variant.js';
-import { ownWorkload } from '../../workloads/own/index.js';
 import { OWN_NETWORKS, type OwnNetwork, type OwnWorkload } from '../../workloads/own/own-workload.js';
 import type { Workload } from '../../workloads/types.js';
 import { architecture } from '../../workloads/zoo/architectures.js';
@@ -43,11 +42,11 @@ export interface TrainOwnOptions {
  * @throws as `buildVariants` and `evaluate`
  */
 export async function trainOwn(
-  name: string,
+  own: OwnWorkload,
   recipes: ReadonlyMap<string, readonly Step[]>,
   options: TrainOwnOptions,
 ): Promise<WorkloadRecord> {
-  const own = ownWorkload(name);
+  const { name } = own;
   const records: Record<string, TrainedRecord> = {};
   const note = (of: string, record: TrainedRecord): void => {
     records[of] = record;

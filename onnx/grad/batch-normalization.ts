@@ -1,5 +1,5 @@
 import { floatAttr, intAttr } from '../attribute.js';
-import type { Value } from '../build.js';
+import { float, type Value } from '../build.js';
 import { elementCount } from '../tensor.js';
 import { batchStatisticsOf } from './batch-statistics.js';
 import type { GradNode } from './grad-node.js';
@@ -35,9 +35,17 @@ function throughStatistics(
 ): Value {
   const shape = at.inputShape(0);
   const share = at.scalar(-1 / (elementCount(shape) / (shape[1] as number)));
-  const common = at.emit('Mul', [at.emit('Mul', [parts.bias, share]), parts.slope]);
-  const bend = at.emit('Mul', [at.emit('Mul', [parts.scale, share]), at.emit('Mul', [parts.slope, parts.inverse])]);
-  return at.emit('Add', [shifted(at, at.dY, parts.slope, common), scaled(at, parts.centred, bend)]);
+  const common = at.emit('Mul', [parts.bias, share]);
+  const bend = at.emit('Mul', [at.emit('Mul', [parts.scale, share]), parts.inverse]);
+  return scaled(at, at.emit('Add', [at.dY, straight(at, parts.centred, bend, common)]), parts.slope);
+}
+
+/** x * factor + term by channel, in one pass over x: a normalisation of what has mean 0 and variance 1. */
+function straight(at: GradNode, x: Value, factor: Value, term: Value): Value {
+  const channels = at.builder.int64([at.inputShape(0)[1] as number]);
+  const [zeros, ones] = [0, 1].map((each) => at.emit('Expand', [at.scalar(each), channels]));
+  // Beside 1 the epsilon is nothing in float32.
+  return at.emit('BatchNormalization', [x, factor, term, zeros, ones], { epsilon: float(1e-30) });
 }
 
 /** X without its channels' means. */
@@ -57,11 +65,6 @@ function overPlaces(at: GradNode, x: Value): Value {
 
 function scaled(at: GradNode, x: Value, factor: Value): Value {
   return at.emit('Mul', [x, perChannel(at, factor)]);
-}
-
-/** x * factor + term in one go: a normalisation with mean 0 and deviation 1. */
-function shifted(at: GradNode, x: Value, factor: Value, term: Value): Value {
-  return at.emit('Add', [scaled(at, x, factor), perChannel(at, term)]);
 }
 
 /** [channels] as it is broadcast over X. */

@@ -50,7 +50,8 @@ export function emitBatchNormalization(builder: GraphBuilder, node: Node, shape:
   const over = builder.int64(axes);
   const centre = builder.node('ReduceMean', [x, over], { keepdims: 1 });
   const centred = builder.node('Sub', [x, centre], {}, names.centred);
-  const squares = builder.node('ReduceSumSquare', [centred, over], { keepdims: 0 });
+  // Not ReduceSumSquare, which has no fast kernel.
+  const squares = builder.node('ReduceSum', [builder.node('Mul', [centred, centred]), over], { keepdims: 0 });
   const batchVariance = builder.node('Mul', [squares, builder.float32(1 / count)], {}, names.variance);
   const channels = builder.int64([shape[1] as number]);
   const batchMean = builder.node('Reshape', [centre, channels], {}, names.mean);

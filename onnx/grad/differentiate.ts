@@ -81,7 +81,9 @@ export function propagate(
     const rule = ruleOf(node);
     const at = new GradNode({
       ...{ node, builder, outputGradients, shapes, constants },
-      wanted: node.inputs.map((name) => relevant.tensors.has(name) && carriesGradient(node, shapes, name)),
+      wanted: node.inputs.map(
+        (name, i) => relevant.tensors.has(name) && (standsForFloats(node, i) || carriesGradient(node, shapes, name)),
+      ),
       takesRows: node.inputs.map((name) => tables.has(name)),
     });
     const gradients = rule.gradient(at);
@@ -160,6 +162,11 @@ function carriesGradient(node: Node, shapes: ReadonlyMap<string, TensorType>, te
       fix: 'Train the model in float32: gradients are of no other type.',
     },
   );
+}
+
+/** Steps of a quantisation carry the gradient of the numbers that they stand for. */
+function standsForFloats({ opType }: Node, input: number): boolean {
+  return opType === 'DequantizeLinear' && input === 0;
 }
 
 function constantsOf(index: GraphIndex): (tensor: string) => DenseTensor | undefined {

@@ -108,6 +108,11 @@ export class GradNode {
     return this.#options.shapes.get(tensor)?.dtype;
   }
 
+  /** The elements of an input, where they are known before the graph runs. */
+  known(i: number): DenseTensor | undefined {
+    return this.#options.constants(this.input(i));
+  }
+
   /** Whether an input is there and a constant. */
   isConstant(i: number): boolean {
     return this.has(i) && this.#options.constants(this.input(i)) !== undefined;

@@ -3,6 +3,9 @@ import { isOnnxDomain } from '../passes/walk.js';
 import { add, mean, sub } from './add.js';
 import { averagePool } from './average-pool.js';
 import { batchNormalization } from './batch-normalization.js';
+import { blockedConvolution } from './blocked/convolution.js';
+import { blockedClip, blockedPool, fromBlocks, toBlocks } from './blocked/layout.js';
+import { blockedNormalisation } from './blocked/normalisation.js';
 import { clip } from './clip.js';
 import { conv } from './conv.js';
 import { convTranspose } from './conv-transpose.js';
@@ -24,6 +27,7 @@ import { concat, split } from './parts.js';
 import { dropout, passThrough, steps } from './pass-through.js';
 import { pow } from './pow.js';
 import { prelu } from './prelu.js';
+import { dequantizeLinear, quantizeLinear } from './quantize.js';
 import { reduce } from './reduce.js';
 import { relu } from './relu.js';
 import { expand, tile } from './repeat.js';
@@ -40,15 +44,21 @@ export const RULES: readonly GradRule[] = [
   add,
   averagePool,
   batchNormalization,
+  blockedClip,
+  blockedConvolution,
+  blockedNormalisation,
+  blockedPool,
   clip,
   concat,
   conv,
   convTranspose,
   depthToSpace,
+  dequantizeLinear,
   div,
   dropout,
   einsum,
   expand,
+  fromBlocks,
   gather,
   gatherElements,
   gelu,
@@ -70,6 +80,7 @@ export const RULES: readonly GradRule[] = [
   passThrough,
   pow,
   prelu,
+  quantizeLinear,
   reduce,
   relu,
   reshape,
@@ -82,6 +93,7 @@ export const RULES: readonly GradRule[] = [
   steps,
   sub,
   tile,
+  toBlocks,
   transpose,
   unary,
   where,

@@ -13,6 +13,12 @@ export const matMul: GradRule = {
 };
 
 function left(at: GradNode, a: readonly number[], b: readonly number[]): Value {
+  if (b.length === 2) {
+    // One product over all rows, that reads the matrix as it lies.
+    const rows = a.length === 2 ? at.dY : at.reshape(at.dY, [-1, b[1] as number]);
+    const product = at.emit('Gemm', [rows, at.input(1)], { transB: 1 });
+    return a.length === 2 ? product : at.reshape(product, a);
+  }
   const product = at.emit('MatMul', [at.dY, at.transpose(at.input(1), lastTwoSwapped(b.length))]);
   return at.reduceTo(product, [...at.outputShape().slice(0, -1), a.at(-1) as number], a);
 }

@@ -7,10 +7,7 @@ import type { GradRule } from './rule.js';
 /** Part of X: dX is dY with zeros around it, and between its elements where steps are longer than 1. */
 export const slice: GradRule = {
   opTypes: ['Slice'],
-  gradient(at) {
-    const known = windows(at);
-    return [known ? padded(at, known) : scattered(at)];
-  },
+  gradient: (at) => [padded(at, windows(at))],
 };
 
 interface Window {
@@ -19,9 +16,8 @@ interface Window {
   readonly step: number;
 }
 
-/** What it takes along each axis that it names; undefined when that is computed at run time. */
-function windows(at: GradNode): readonly Window[] | undefined {
-  if (!at.isConstant(1) || (at.has(3) && !at.isConstant(3)) || (at.has(4) && !at.isConstant(4))) return undefined;
+/** What it takes along each axis that it names. */
+function windows(at: GradNode): readonly Window[] {
   const shape = at.inputShape(0);
   const starts = at.integers(1);
   const axes = at.has(3) ? at.integers(3) : starts.map((_, i) => i);
@@ -75,16 +71,4 @@ function padded(at: GradNode, slices: readonly Window[]): Value {
 function pad(at: GradNode, x: Value, before: readonly number[], behind: readonly number[]): Value {
   if ([...before, ...behind].every((size) => size === 0)) return x;
   return at.emit('Pad', [x, at.builder.int64([...before, ...behind])]);
-}
-
-/** Where it takes from is known at run time alone: the same slice of the elements' numbers says where dY belongs. */
-function scattered(at: GradNode): Value {
-  const { builder, node } = at;
-  const from = at.inputShape(0);
-  const count = from.reduce((product, size) => product * size, 1);
-  const [zero, one] = [builder.int64(0), builder.int64(1)];
-  const numbers = at.reshape(at.emit('Range', [zero, builder.int64(count), one]), from);
-  const taken = at.reshape(at.emit('Slice', [numbers, ...node.inputs.slice(1)]), [-1]);
-  const flat = at.emit('ScatterElements', [filled(at, 0, [count]), taken, at.reshape(at.dY, [-1])], { axis: 0 });
-  return at.reshape(flat, from);
 }

@@ -1,14 +1,20 @@
 import { TierbedError } from '../../base/errors.js';
 import { GraphBuilder, type Value } from '../build.js';
-import type { TensorType } from '../infer.js';
+import { inferValues, type TensorType } from '../infer.js';
 import { DATA_TYPE, dtypeOf, type Model, type Node } from '../model.js';
 import { constantNodes } from '../passes/constant-nodes.js';
 import { isOnnxDomain, onnxVersion } from '../passes/walk.js';
+import { blockSize } from '../runtime/block-size.js';
 import { upgradeOpset } from '../upgrade/index.js';
 import { weightsAsInputs } from '../weights-as-inputs.js';
 import { emitBatchNormalization, type RunningStatistics } from './batch-statistics.js';
+import { blockedForward } from './blocked/forward.js';
+import { fuseBlocked } from './blocked/fuse.js';
+import { lower } from './blocked/lower.js';
 import { differentiate, type Gradient } from './differentiate.js';
+import { fuseGelu } from './fuse-gelu.js';
 import { withKnownValues } from './known-values.js';
+import { inOrder } from './order.js';
 import { bindBatch, staticShapes } from './static-shapes.js';
 
 /** The version of ai.onnx that training graphs have at least: they are run here and shipped nowhere. */
@@ -39,6 +45,8 @@ export interface TrainingGraphOptions {
   readonly loss: Loss;
   /** Tensors of the model that a run gives besides, such as its outputs. */
   readonly outputs?: readonly string[];
+  /** `fastest`, unless told: convolutions on the blocked layout (`blocked/domain.ts`) where this processor has it. */
+  readonly layout?: 'fastest' | 'plain';
 }
 
 /** A model whose run gives the loss and its gradients. */
@@ -63,20 +71,26 @@ export interface TrainingGraph {
  *   and when none is left to train
  */
 export async function trainingGraph(given: Model, options: TrainingGraphOptions): Promise<TrainingGraph> {
-  const { batch, dims, weights, buffers = [], batchNorm, loss: append, outputs = [] } = options;
+  const { batch, dims, weights, buffers = [], batchNorm, loss: append, outputs = [], layout = 'fastest' } = options;
   if (weights.length === 0) {
     throw new TierbedError('invalid', 'no weight is left to train', { fix: 'Freeze less.' });
   }
   const current = onnxVersion(given) >= OPSET ? given : (await upgradeOpset(given, OPSET)).model;
   const bound = bindBatch(current, batch, dims);
-  const opened = withConstants(weightsAsInputs(bound, [...weights, ...buffers]), outputs);
-  const shapes = await staticShapes(opened);
-  const { builder, statistics } =
-    batchNorm === 'batch' ? inTrainingForm(opened, shapes) : { builder: forward(opened), statistics: [] };
-  const loss = append({ builder, batch, shapeOf: (tensor) => knownShape(shapes, tensor) });
+  const opened = fuseGelu(withConstants(weightsAsInputs(bound, [...weights, ...buffers]), outputs), outputs);
+  const known = await staticShapes(opened);
+  const whole = forward(opened);
+  const loss = append({ builder: whole, batch, shapeOf: (tensor) => knownShape(known, tensor) });
+  whole.output(loss, 'float32');
+  const inferring = whole.build();
+  const shapes = await staticShapes(inferring);
+  const block = layout === 'plain' ? undefined : await blockSize();
+  const blocked = block && blockedForward(inferring, { block, shapes, batchNorm, keep: outputs });
+  const { builder, statistics } = blocked || inTrainingForm(inferring, shapes, batchNorm);
   builder.output(loss, 'float32');
   const withLoss = builder.build();
-  const types = await staticShapes(withLoss);
+  // Blocked nodes run only when the gradients are there.
+  const types = blocked ? await inferValues(withLoss, { probe: false }) : await staticShapes(withLoss);
   const gradients = differentiate(builder, loss, weights, { shapes: types, rows: true });
   const listed = new Set<string>([loss]);
   const give = (tensor: Value): void => {
@@ -97,7 +111,8 @@ export async function trainingGraph(given: Model, options: TrainingGraphOptions)
   }
   for (const { batchMean, batchVariance } of statistics) for (const name of [batchMean, batchVariance]) give(name);
   for (const name of outputs) give(name);
-  return { model: builder.build(), loss, gradients, statistics };
+  const made = builder.build();
+  return { model: inOrder(blocked ? fuseBlocked(lower(made, types)) : made), loss, gradients, statistics };
 }
 
 function knownShape(shapes: ReadonlyMap<string, TensorType>, tensor: Value): readonly number[] {
@@ -128,12 +143,13 @@ function forward(model: Model): GraphBuilder {
 function inTrainingForm(
   model: Model,
   shapes: ReadonlyMap<string, TensorType>,
+  batchNorm: TrainingGraphOptions['batchNorm'],
 ): { readonly builder: GraphBuilder; readonly statistics: readonly RunningStatistics[] } {
   const { nodes } = model.graph;
   const builder = GraphBuilder.from({ ...model, graph: { ...model.graph, nodes: [], outputs: [] } });
   const statistics: RunningStatistics[] = [];
   for (const node of nodes) {
-    if (isBatchNormalization(node)) {
+    if (batchNorm === 'batch' && isBatchNormalization(node)) {
       statistics.push(emitBatchNormalization(builder, node, knownShape(shapes, node.inputs[0] as string)));
     } else builder.copy(node);
   }

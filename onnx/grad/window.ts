@@ -12,7 +12,7 @@ export interface Window {
 }
 
 /** Cells that a kernel spans along an axis. */
-function extentOf({ kernel, dilations }: Window, axis: number): number {
+export function extentOf({ kernel, dilations }: Window, axis: number): number {
   return ((kernel[axis] as number) - 1) * (dilations[axis] as number) + 1;
 }
 

@@ -1,4 +1,5 @@
 import type { Node } from '../model.js';
+import { blockedRules } from './blocked.js';
 import type { Rule, Rules } from './context.js';
 import { controlRules } from './control.js';
 import { convolutionRules } from './convolution.js';
@@ -14,6 +15,7 @@ import { reductionRules } from './reduction.js';
 import { resamplingRules } from './resampling.js';
 
 const RULES: Rules = {
+  ...blockedRules,
   ...controlRules,
   ...convolutionRules,
   ...elementwiseRules,

@@ -43,6 +43,11 @@ export interface ByItemOptions {
 export async function answersByItem(teacher: Teacher, workload: Workload, options: ByItemOptions): Promise<Answers> {
   const { boundBytes, path, progress, signal } = options;
   const count = partOf(workload, 'training').length;
+  if (count === 0) {
+    throw new TierbedError('invalid', `${workload.name} has no training part, and distill asks its teacher about it`, {
+      fix: 'Give the workload a split, e.g. `split: { training: 1000 }` (docs/workloads.md).',
+    });
+  }
   const rows = new Map<string, number>();
   const unreadable: UnreadableItem[] = [];
   let shapes: readonly (readonly number[])[] = [];
@@ -63,7 +68,7 @@ export async function answersByItem(teacher: Teacher, workload: Workload, option
     }
     if (!store) {
       throw new TierbedError('invalid', `none of the training items of ${workload.name} can be read`, {
-        fix: `The first of them: ${unreadable[0]?.id ?? 'there is none'}: ${unreadable[0]?.reason ?? ''}`,
+        fix: `The first of them: ${unreadable[0]?.id}: ${unreadable[0]?.reason}`,
       });
     }
   } catch (error) {

@@ -29,9 +29,9 @@ export interface Lessons {
 }
 
 /** The teacher's tensors that the lessons are about, each once. */
-export function teacherTensors({ answer, hidden, attention }: Lessons): readonly string[] {
+export function teacherTensors({ alpha, answer, hidden, attention }: Lessons): readonly string[] {
   const inner = [...hidden.pairs, ...attention.pairs].map(({ teacher }) => teacher);
-  return [...new Set([answer.teacher, ...inner])];
+  return [...new Set([...(alpha > 0 ? [answer.teacher] : []), ...inner])];
 }
 
 /** Inputs of the training graph that hold what the teacher says, in the order of its tensors. */

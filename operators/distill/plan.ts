@@ -1,9 +1,7 @@
 import { TierbedError } from '../../base/errors.js';
 import type { Workload } from '../../workloads/types.js';
-import { crossEntropy } from '../train/cross-entropy.js';
-import { meanSquaredError } from '../train/mean-squared-error.js';
-import type { Objective } from '../train/types.js';
-import type { DistillOptions } from './options.js';
+import type { Variant } from '../variant.js';
+import type { DistillOptions, Student } from './options.js';
 
 /** What a model is asked for. */
 export interface Answer {
@@ -22,10 +20,20 @@ export function answerOf({ name, postprocess }: Workload): Answer {
   );
 }
 
-/** The objective of the labels alone. @throws TierbedError `invalid` for a label that is no class, or no numbers */
-export function labelsOf(workload: Workload, labelSmoothing: number | undefined): Objective {
-  if (workload.postprocess.kind === 'numbers') return meanSquaredError(workload);
-  return crossEntropy(workload, labelSmoothing === undefined ? {} : { labelSmoothing });
+/** @throws TierbedError `invalid` when the student would learn nothing of its teacher */
+export function refuseSilence({ alpha = 0.9, hidden, attention }: DistillOptions): void {
+  if (alpha > 0 || hidden || attention) return;
+  throw new TierbedError('invalid', 'distill.alpha is 0, and nothing else is learned from the teacher', {
+    fix: 'Set `alpha` above 0, or compare tensors with `hidden` or `attention`; or use `train`, which has no teacher.',
+  });
+}
+
+/** @throws TierbedError `invalid` when a model would be its own teacher */
+export function refuseItself(student: Student, variant: Variant, original: string): void {
+  if (student.kind !== 'self' || variant.stages[0]?.files[0]?.sha256 !== original) return;
+  throw new TierbedError('invalid', `distill: ${variant.name} would be its own teacher: nothing was taken out of it`, {
+    fix: 'Put `student: self` behind an operator such as prune, or name another student.',
+  });
 }
 
 /** Augmentations that move things: what a teacher saw at a place is elsewhere then. */

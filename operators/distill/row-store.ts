@@ -63,7 +63,9 @@ async function inFile(length: number, bytes: number, path: string): Promise<RowS
     bytes,
     async set(index, row) {
       try {
-        await file.write(view(row), 0, row.byteLength, index * length * 4);
+        const { bytesWritten } = await file.write(view(row), 0, row.byteLength, index * length * 4);
+        // The rest did not fit, which the next write would say.
+        if (bytesWritten < row.byteLength) throw Object.assign(new Error('a short write'), { code: 'ENOSPC' });
       } catch (error) {
         throw diskError(error, path, FIXES);
       }

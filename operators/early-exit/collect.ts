@@ -51,7 +51,7 @@ export async function collect(
 ): Promise<Collected> {
   if (workload[part].length === 0) {
     throw new TierbedError('invalid', `${workload.name} has no ${part} part, and early-exit fits its heads there`, {
-      fix: 'Give the workload a split, e.g. `split: { calibration: 400, tuning: 200 }` (docs/workloads.md).',
+      fix: `Give the workload a split, e.g. \`split: { ${part}: 400 }\` (docs/workloads.md).`,
     });
   }
   const some: Workload = { ...workload, [part]: workload[part].slice(0, items) };

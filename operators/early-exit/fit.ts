@@ -7,14 +7,18 @@ import type { OperatorContext } from '../operator.js';
 import { classificationOf } from './classes.js';
 import { type Collected, collect } from './collect.js';
 import type { FeatureForm } from './forms.js';
-import { addHead, type FittedHead, fitHead, scoresOf } from './heads.js';
+import { addHead, type BuiltHead, fitHead, headScores } from './heads.js';
 import type { EarlyExitOptions } from './options.js';
 import type { Exit } from './place.js';
 import type { ExitTrial } from './thresholds.js';
 
 /** The head of one exit, and the features that it takes. */
-export interface ExitHead extends FittedHead {
+export interface ExitHead extends BuiltHead {
   readonly form: FeatureForm;
+  /** The strength of the regularisation; undefined for a head that was trained. */
+  readonly lambda?: number;
+  /** The share of the tuning items at whose class the highest score is, 0 to 1. */
+  readonly accuracy: number;
 }
 
 export interface FittedExits {
@@ -28,26 +32,22 @@ export interface FittedExits {
 }
 
 /**
- * Fits a head at each exit: features of the calibration part in, the form and the strength that do best on the tuning part
- * kept (of equals the form with the fewest features).
+ * Fits a head at each exit: features of the calibration part in (or of the training part, where heads are trained from
+ * there on), the form and the strength that do best on the tuning part kept (of equals the form with the fewest features).
  *
  * @throws TierbedError `invalid` when a part is empty or unreadable, or has items of one class alone; `cancelled`
  */
 export async function fitExits(
   model: Model,
   exits: readonly Exit[],
-  { items = 1000, confidence = 'max-probability' }: EarlyExitOptions,
-  { workload, threads, progress, signal }: OperatorContext,
+  options: EarlyExitOptions,
+  context: OperatorContext,
 ): Promise<FittedExits> {
-  const spec = classificationOf(workload);
-  // The probe is the whole model: what each exit looks at is there under its own name.
-  const g = GraphBuilder.from(model);
-  const places = exits.map((exit, i) => ({ tensor: exit.input(g, `tierbed.exit${i}`), forms: exit.forms }));
-  const whole = g.build();
-  const options = { items, threads, progress, signal };
-  const fit = await collect(whole, places, workload, spec, 'calibration', options);
-  checkClasses(workload.name, fit);
-  const tune = await collect(whole, places, workload, spec, 'tuning', options);
+  const { workload, progress, signal } = context;
+  const part = options.head === 'train' ? 'training' : 'calibration';
+  const fit = await collectAt(model, exits, part, options, context);
+  checkClasses(workload.name, part, fit);
+  const tune = await collectAt(model, exits, 'tuning', options, context);
   progress.start('fitting the heads of the exits', exits.length);
   const heads: ExitHead[] = [];
   try {
@@ -58,16 +58,42 @@ export async function fitExits(
   } finally {
     progress.stop();
   }
-  const trials = heads.map((head, i) => {
-    const form = exits[i]?.forms.indexOf(head.form) as number;
-    return trialOf(head, tune.samples[i]?.[form] as Samples, confidence);
-  });
-  return { heads, trials, last: tune.right, fit, tune };
+  return { heads, trials: trialsOf(exits, heads, tune, options), last: tune.right, fit, tune };
+}
+
+/** The features of a part at every exit. @throws as `collect` */
+export function collectAt(
+  model: Model,
+  exits: readonly Exit[],
+  part: 'training' | 'calibration' | 'tuning',
+  { items = 1000 }: EarlyExitOptions,
+  { workload, threads, progress, signal }: OperatorContext,
+): Promise<Collected> {
+  // The probe is the whole model: what each exit looks at is there under its own name.
+  const g = GraphBuilder.from(model);
+  const places = exits.map((exit, i) => ({ tensor: exit.input(g, `tierbed.exit${i}`), forms: exit.forms }));
+  const options = { items, threads, progress, signal };
+  return collect(g.build(), places, workload, classificationOf(workload), part, options);
+}
+
+/** What each head says of the tuning items. */
+export function trialsOf(
+  exits: readonly Exit[],
+  heads: readonly ExitHead[],
+  tune: Collected,
+  { confidence = 'max-probability' }: EarlyExitOptions,
+): readonly ExitTrial[] {
+  return heads.map((head, i) => trialOf(head, samplesOf(exits[i] as Exit, head, tune, i), confidence));
+}
+
+/** What a head takes of the tuning items. */
+export function samplesOf({ forms }: Exit, { form }: ExitHead, { samples }: Collected, exit: number): Samples {
+  return samples[exit]?.[forms.indexOf(form)] as Samples;
 }
 
 /** Adds what makes an exit's scores to the stage that holds it; gives their name. */
-export function addExit(g: GraphBuilder, exit: Exit, { form, head }: ExitHead, prefix: string): string {
-  return addHead(g, form.build(g, exit.input(g, prefix), prefix), head, prefix);
+export function addExit(g: GraphBuilder, exit: Exit, head: ExitHead, prefix: string): string {
+  return addHead(g, head.form.build(g, exit.input(g, prefix), prefix), head, prefix);
 }
 
 async function bestHead(
@@ -88,13 +114,9 @@ async function bestHead(
   return best as ExitHead;
 }
 
-function trialOf(
-  { head }: ExitHead,
-  samples: Samples,
-  confidence: NonNullable<EarlyExitOptions['confidence']>,
-): ExitTrial {
-  const scores = Float32Array.from(scoresOf(head, samples));
-  const classes = head.bias.length;
+function trialOf(head: ExitHead, samples: Samples, confidence: NonNullable<EarlyExitOptions['confidence']>): ExitTrial {
+  const scores = Float32Array.from(headScores(head, samples));
+  const classes = head.head.bias.length;
   const rows = samples.classes.map((own, row) => {
     const logits = scores.subarray(row * classes, (row + 1) * classes);
     const tensor = { dtype: 'float32', shape: [1, classes], data: new Uint8Array(logits.slice().buffer) } as const;
@@ -104,10 +126,10 @@ function trialOf(
   return { confidence: rows.map(({ sure }) => sure), right: rows.map(({ right }) => right) };
 }
 
-function checkClasses(workload: string, { samples }: Collected): void {
+function checkClasses(workload: string, part: string, { samples }: Collected): void {
   const classes = new Set(samples[0]?.[0]?.classes);
   if (classes.size > 1) return;
-  throw new TierbedError('invalid', `the calibration part of ${workload} has items of one class alone`, {
+  throw new TierbedError('invalid', `the ${part} part of ${workload} has items of one class alone`, {
     fix: 'Draw it so that every class is in it (docs/workloads.md, split).',
   });
 }

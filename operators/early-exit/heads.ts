@@ -26,19 +26,47 @@ export function fitHead(fit: Samples, tune: Samples, classes: number): FittedHea
   });
   const best = tried.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
   const scale = likeliestScale(scoresOf(best.head, tune), tune.classes, classes);
-  return {
-    ...best,
-    head: { weights: best.head.weights.map((w) => w * scale), bias: best.head.bias.map((b) => b * scale) },
-  };
+  return { ...best, head: scaled(best.head, scale) };
+}
+
+/** A head whose scores are so many times as large. */
+export function scaled({ weights, bias }: LinearHead, scale: number): LinearHead {
+  return { weights: weights.map((weight) => weight * scale), bias: bias.map((each) => each * scale) };
+}
+
+/** A head as it is built: linear, or with a layer before. */
+export interface BuiltHead {
+  readonly head: LinearHead;
+  /** What the head takes in the place of the features, behind a Relu. */
+  readonly hidden?: LinearHead;
 }
 
 /** Adds a head behind features [N, d]: scores [N, classes]. */
-export function addHead(g: GraphBuilder, features: Value, { weights, bias }: LinearHead, prefix: string): Value {
+export function addHead(g: GraphBuilder, features: Value, { head, hidden }: BuiltHead, prefix: string): Value {
+  if (!hidden) return addLinear(g, features, head, prefix, `${prefix}.scores`);
+  const sums = addLinear(g, features, hidden, `${prefix}.hidden`, `${prefix}.hidden.sums`);
+  return addLinear(g, g.node('Relu', [sums], {}, `${prefix}.hidden`), head, prefix, `${prefix}.scores`);
+}
+
+/** The weights that `addHead` adds. */
+export function headWeights(prefix: string, hidden: boolean): readonly string[] {
+  const layers = hidden ? [prefix, `${prefix}.hidden`] : [prefix];
+  return layers.flatMap((layer) => [`${layer}.weight`, `${layer}.bias`]);
+}
+
+function addLinear(g: GraphBuilder, x: Value, { weights, bias }: LinearHead, prefix: string, output: string): Value {
   const classes = bias.length;
   const shape = [classes, weights.length / classes];
   const weight = g.weight(`${prefix}.weight`, shape, () => Float32Array.from(weights));
   const offset = g.weight(`${prefix}.bias`, [classes], () => Float32Array.from(bias));
-  return g.node('Gemm', [features, weight, offset], { transB: 1 }, `${prefix}.scores`);
+  return g.node('Gemm', [x, weight, offset], { transB: 1 }, output);
+}
+
+/** As `scoresOf`, of a head that may have a layer before. */
+export function headScores({ head, hidden }: BuiltHead, samples: Samples): Float64Array {
+  if (!hidden) return scoresOf(head, samples);
+  const features = Float32Array.from(scoresOf(hidden, samples), (sum) => Math.max(0, sum));
+  return scoresOf(head, { features, classes: samples.classes });
 }
 
 /** Scores (n x classes, row-major). */

@@ -33,31 +33,42 @@ const LARGE_ERROR = 0.1;
  *
  * @throws TierbedError `invalid` when either cannot be run; `cancelled`
  */
-export async function checkMade(
-  float: StageModel,
-  made: StageModel,
-  { workload, threads, signal }: Pick<OperatorContext, 'workload' | 'threads' | 'signal'>,
-): Promise<MadeFacts> {
+export async function checkMade(float: StageModel, made: StageModel, context: Running): Promise<MadeFacts> {
+  const { workload, threads, signal } = context;
   const some = drawnItems(workload.calibration, ITEMS);
   const sample = await Sample.of(float, { ...workload, tuning: some }, threads, signal);
   const outputError = await sample.errorOf(made);
+  const { int8, warnings } = await checkInt8(made, context);
+  const far: string[] = [];
+  if (outputError > LARGE_ERROR) {
+    const percent = (100 * outputError).toFixed(0);
+    far.push(`its outputs are far from the float model's: the error has ${percent} % of their power`);
+  }
+  return { outputError, int8, warnings: [...far, ...warnings] };
+}
+
+type Running = Pick<OperatorContext, 'workload' | 'threads' | 'signal'>;
+
+/**
+ * Profiles a quantised model on a calibration item.
+ *
+ * @throws TierbedError `invalid` when it cannot be run; `cancelled`
+ */
+export async function checkInt8(
+  made: StageModel,
+  { workload, threads, signal }: Running,
+): Promise<Pick<MadeFacts, 'int8' | 'warnings'>> {
+  const some = drawnItems(workload.calibration, ITEMS);
   const inputs = await firstInputs({ ...workload, calibration: some }, 'calibration', signal);
   const path = made.files[0]?.path as string;
   const measured = await int8Share(path, inputs, { threads, runs: RUNS, warmUp: 1, signal });
   const { share, int8Ms, conversionMs, floatMs, byKernel } = measured;
   const all = int8Ms + conversionMs + floatMs || 1;
-  const warnings: string[] = [];
-  if (outputError > LARGE_ERROR) {
-    const percent = (100 * outputError).toFixed(0);
-    warnings.push(`its outputs are far from the float model's: the error has ${percent} % of their power`);
-  }
-  if (share === 0) warnings.push('no kernel of it runs in int8 here');
   return {
-    outputError,
     int8: {
       ...{ share, conversionShare: conversionMs / all },
       byKernel: Object.fromEntries(byKernel.map(({ kernel, ms }) => [kernel, ms])),
     },
-    warnings,
+    warnings: share === 0 ? ['no kernel of it runs in int8 here'] : [],
   };
 }

@@ -80,7 +80,8 @@ export class TrainingStep {
   static async open(options: StepOptions): Promise<TrainingStep> {
     const session = await openModel(options.graph.model, {
       threads: options.threads,
-      ...{ spinning: false, fuseQuantised: false },
+      // Laid out from the run before, memory would be taken twice.
+      ...{ spinning: false, fuseQuantised: false, planMemory: false },
     });
     try {
       return new TrainingStep(session, options);

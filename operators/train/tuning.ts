@@ -55,7 +55,7 @@ export class Tuning {
     // A model that mixes its items, or is fixed to one, is asked one by one.
     const byItem = wantedOutputs(options).every((name) => types.get(name)?.shape[0] === most);
     const [batch, chosen] = byItem ? [most, bound] : [1, bindBatch(opened, 1, dims)];
-    const session = await openModel(chosen, { threads, spinning: false, fuseQuantised: false });
+    const session = await openModel(chosen, { threads, spinning: false, fuseQuantised: false, planMemory: false });
     try {
       return new Tuning(options, session, chosen, batch);
     } catch (error) {

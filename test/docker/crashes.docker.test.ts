@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { ComposeTestbed } from '../support/compose-testbed.js';
-import { DetachedStudy, missingOrDouble, writeQuickstart } from '../support/docker-study.js';
+import { DetachedStudy, missingOrDouble, writePlacements } from '../support/docker-study.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
 const TIERS = ['mobile', 'edge', 'cloud'];
@@ -18,7 +18,7 @@ before(async () => {
 test('each service killed in the middle of a study: it is finished, and every sample has one row', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-docker-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const path = await writeQuickstart(folder, {
+  const path = await writePlacements(folder, {
     placements: ['mobile', 'mobile-cloud', 'mobile-edge-cloud'],
     sessions: ['warm'],
     items: 40,

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { DetachedStudy, missingOrDouble, writeQuickstart } from '../support/docker-study.js';
+import { DetachedStudy, missingOrDouble, writePlacements } from '../support/docker-study.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
 /** A shell command that restarts the Docker engine, and all containers that run on it: only who owns it may say so. */
@@ -15,7 +15,7 @@ test('an engine that restarts in the middle of a study: all is back, the study g
   const testbed = await openTestbed();
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-docker-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const path = await writeQuickstart(folder, {
+  const path = await writePlacements(folder, {
     ...{ placements: ['mobile', 'mobile-cloud', 'mobile-edge-cloud'], sessions: ['warm'] },
     ...{ items: 30, rounds: 4, deadlineMs: 20_000 },
   });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { ComposeTestbed } from '../support/compose-testbed.js';
-import { DetachedStudy, missingOrDouble, writeQuickstart } from '../support/docker-study.js';
+import { DetachedStudy, missingOrDouble, writePlacements } from '../support/docker-study.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
 const FAULTS: readonly (readonly [name: string, ...options: string[]])[] = [
@@ -35,7 +35,7 @@ async function appearance(): Promise<object> {
 test('faults while a study runs: each is undone, its samples say so, none is lost', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-docker-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const path = await writeQuickstart(folder, {
+  const path = await writePlacements(folder, {
     placements: ['edge', 'mobile-edge', 'mobile-edge-cloud'],
     sessions: ['warm'],
     items: 40,

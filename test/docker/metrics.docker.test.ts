@@ -7,7 +7,7 @@ import { before, test } from 'node:test';
 import { packageRoot } from '../../base/paths.js';
 import type { ComposeTestbed } from '../support/compose-testbed.js';
 import { panelQueries } from '../support/dashboard.js';
-import { DetachedStudy, writeQuickstart } from '../support/docker-study.js';
+import { DetachedStudy, writePlacements } from '../support/docker-study.js';
 import { query, rulesOf, withoutData } from '../support/prometheus.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
@@ -23,7 +23,7 @@ before(async () => {
 test('while a study runs, every panel of the dashboard and every recording rule has data', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-docker-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const path = await writeQuickstart(folder, { items: 100, rounds: 100 });
+  const path = await writePlacements(folder, { items: 100, rounds: 100 });
   const study = await DetachedStudy.start(testbed, path);
   t.after(() => testbed.tierbed(['study', 'stop', study.id]));
   await study.recordedMore(0, 5);

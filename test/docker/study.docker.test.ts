@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { ComposeTestbed } from '../support/compose-testbed.js';
-import { missingOrDouble, readResults, writeQuickstart } from '../support/docker-study.js';
+import { missingOrDouble, readResults, writePlacements } from '../support/docker-study.js';
 import { openTestbed } from '../support/shared-testbed.js';
 
 /** As tiers/*.yaml say, with periods of 5 ms. */
@@ -19,10 +19,10 @@ before(async () => {
   testbed = await openTestbed();
 });
 
-test('the quickstart on all placements: every sample ok, every prediction the same wherever it was made', async (t) => {
+test('a network on all placements: every sample ok, every prediction the same wherever it was made', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'tierbed-docker-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const study = await writeQuickstart(folder, { items: 6, rounds: 2 });
+  const study = await writePlacements(folder, { items: 6, rounds: 2 });
   const out = join(folder, 'results');
   const startMs = performance.now();
   const said = await testbed.must('run', study, '--runtime', 'docker', '--out', out, '--quiet');

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DetachedStudy, missingOrDouble, writeQuickstart } from '../support/docker-study.js';
+import { DetachedStudy, missingOrDouble, writePlacements } from '../support/docker-study.js';
 import { leftOf, rulesOfHost } from '../support/left-behind.js';
 import { sharedTestbed } from '../support/shared-testbed.js';
 
@@ -27,7 +27,7 @@ test('up, up again, down in the middle of a study, up and resume, down -v: nothi
   assert.match(await testbed.must('up', '--quiet'), /The testbed is up already\./);
   assert.deepEqual((await testbed.compose('ps', '--quiet')).split('\n').sort(), containers, 'the same containers');
 
-  const path = await writeQuickstart(folder, {
+  const path = await writePlacements(folder, {
     placements: ['mobile', 'mobile-edge', 'mobile-edge-cloud'],
     sessions: ['warm'],
     items: 20,

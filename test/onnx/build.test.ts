@@ -137,3 +137,17 @@ test('a builder goes on where a model ends', () => {
   ]);
   assert.equal(model.graph.nodes.length, 1);
 });
+
+test('a node gives an optional output from when it is asked for', () => {
+  const g = new GraphBuilder({ name: 'pooled' });
+  const pooled = g.node('MaxPool', [g.input('x', 'float32', ['N', 1, 4, 4])], { kernel_shape: [2, 2] }, 'pooled');
+  const before = g.buildGraph();
+  const places = g.optionalOutput(pooled, 1);
+  assert.equal(g.optionalOutput(pooled, 1), places);
+  assert.ok(g.has(places));
+  assert.deepEqual(g.buildGraph().nodes[0]?.outputs, ['pooled', places]);
+  assert.deepEqual(before.nodes[0]?.outputs, ['pooled']);
+  assert.equal(g.optionalOutput(pooled, 3), g.buildGraph().nodes[0]?.outputs[3]);
+  assert.deepEqual(g.buildGraph().nodes[0]?.outputs.slice(0, 3), ['pooled', places, '']);
+  assert.throws(() => g.optionalOutput('x', 1), internal(/no node gives x/));
+});

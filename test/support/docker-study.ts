@@ -10,9 +10,9 @@ import type { ComposeTestbed } from './compose-testbed.js';
 /** So far may a link be off on a machine that does other things beside. */
 const PATIENT = { ms: 20, percent: 60 };
 
-/** Writes studies/quickstart.yaml with other values for some of its keys. Gives the path. */
-export async function writeQuickstart(folder: string, keys: Readonly<Record<string, unknown>>): Promise<string> {
-  const text = await readFile(join(packageRoot, 'studies', 'quickstart.yaml'), 'utf8');
+/** Writes studies/placements.yaml with other values for some of its keys. Gives the path. */
+export async function writePlacements(folder: string, keys: Readonly<Record<string, unknown>>): Promise<string> {
+  const text = await readFile(join(packageRoot, 'studies', 'placements.yaml'), 'utf8');
   const path = join(folder, 'study.yaml');
   await writeFile(path, stringify({ ...(parse(text) as object), linkTolerance: PATIENT, ...keys }));
   return path;

@@ -8,6 +8,13 @@ const LEVELS = 256;
 /** Bins between one candidate and the next. */
 const STEP = 8;
 
+/**
+ * Of the values that are not 0, no more than this share is cut off: more is no outlier. Channels that are constant leave
+ * spikes, which levels of any width blur; a range of half the width blurs them less, and would win at the cost of what
+ * it cuts off.
+ */
+const MOST_CLIPPED = 0.001;
+
 /** A count for bins that quantisation leaves empty: the divergence would be infinite. */
 const EMPTY = 1e-4;
 
@@ -26,6 +33,7 @@ export const entropy: Calibrator = {
     let best: Range = range;
     let least = Number.POSITIVE_INFINITY;
     for (const [from, to] of candidates(histogram)) {
+      if (sums.clipped(from, to) > MOST_CLIPPED) continue;
       const divergence = sums.divergence(from, to);
       if (!(divergence < least)) continue;
       least = divergence;
@@ -62,6 +70,12 @@ class Sums {
     this.#mass = summed(counts, (count) => count);
     this.#filled = summed(counts, (count) => (count > 0 ? 1 : 0));
     this.#logs = summed(counts, logTerm);
+  }
+
+  /** The share of what is counted that lies outside bins [from, to). */
+  clipped(from: number, to: number): number {
+    const total = this.#mass[this.#mass.length - 1] as number;
+    return 1 - ((this.#mass[to] as number) - (this.#mass[from] as number)) / total;
   }
 
   /**

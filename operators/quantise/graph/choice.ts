@@ -1,3 +1,4 @@
+import { suggest } from '../../../base/checked-yaml.js';
 import { TierbedError } from '../../../base/errors.js';
 import type { Node } from '../../../onnx/model.js';
 import type { NodeType } from './node-types.js';
@@ -5,7 +6,7 @@ import { allFinite, nodeLabel, type View } from './view.js';
 
 /** Which nodes may be quantised. */
 export interface Choice {
-  /** These types alone; without it, every type that is not optional. */
+  /** These types alone; without it, every node that is not optional. */
   readonly nodeTypes?: readonly string[];
   readonly excludeTypes?: readonly string[];
   /** These nodes alone, by name. */
@@ -42,7 +43,9 @@ export function checkChoice(choice: Choice, view: View, known: NodeTypes): void 
     const wrong = nodes?.find((name) => !names.has(name));
     if (wrong === undefined) continue;
     throw new TierbedError('invalid', `${key} names '${wrong}', and the model has no such node`, {
-      fix: '`tierbed inspect --nodes` lists the nodes; one without a name goes by its first output.',
+      fix:
+        suggest(wrong, [...names]).fix ??
+        '`tierbed explain MODEL --all` lists the nodes; one without a name goes by its first output.',
     });
   }
 }
@@ -65,7 +68,7 @@ export function candidates(
       ? 'this type of node has no int8 form'
       : (exclude.has(name) && 'excludeNodes names it') ||
         (include && !include.has(name) && 'nodes does not name it') ||
-        excludedType(node.opType, type, choice) ||
+        excludedType(node, type, view, choice) ||
         refusal(node, type, view);
     if (reason) left.push({ position, name, type: node.opType, reason });
     else types.set(position, type as NodeType);
@@ -73,10 +76,16 @@ export function candidates(
   return { types, left };
 }
 
-function excludedType(opType: string, { optional }: NodeType, { nodeTypes, excludeTypes }: Choice): string | undefined {
+function excludedType(
+  node: Node,
+  { optional }: NodeType,
+  view: View,
+  { nodeTypes, excludeTypes }: Choice,
+): string | undefined {
+  const { opType } = node;
   if (excludeTypes?.includes(opType)) return 'excludeTypes names its type';
   if (nodeTypes) return nodeTypes.includes(opType) ? undefined : 'nodeTypes does not name its type';
-  return optional ? 'its type is quantised only where nodeTypes names it' : undefined;
+  return optional?.(node, view) ? 'its type is quantised only where nodeTypes names it' : undefined;
 }
 
 function refusal(node: Node, type: NodeType, view: View): string | undefined {

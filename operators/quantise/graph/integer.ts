@@ -1,4 +1,4 @@
-import { intAttr } from '../../../onnx/attribute.js';
+import { intAttr, intsAttr } from '../../../onnx/attribute.js';
 import { attributesOf } from '../../../onnx/build.js';
 import { DATA_TYPE, type Initializer, type Model, type Node } from '../../../onnx/model.js';
 import { denseTensor, float32Tensor } from '../../../onnx/tensor.js';
@@ -27,9 +27,18 @@ export const DYNAMIC_TYPES: NodeTypes = {
   MatMul: product,
   Gemm: product,
   Gather: NODE_TYPES.Gather as NodeType,
-  // Its integer kernel has no scale at the end and is slower than float.
-  Conv: { ...product, optional: true },
+  Conv: { ...product, optional: isOverlapping },
 };
+
+/**
+ * Whether a Conv sees its input more than once: its integer kernel, which has no scale at the end, is then slower than
+ * float. The patches that a vision transformer begins with do not overlap: that is one product of matrices.
+ */
+function isOverlapping(node: Node, view: View): boolean {
+  const kernel = productOf(node, view).weight?.dims.slice(2) ?? [];
+  const strides = intsAttr(node, 'strides') ?? kernel.map(() => 1);
+  return (intAttr(node, 'group') ?? 1) > 1 || kernel.every((side) => side === 1) || kernel.join() !== strides.join();
+}
 
 /**
  * Weights as int8, activations quantised as they come: DynamicQuantizeLinear, an integer product, and the product of both

@@ -18,7 +18,7 @@ export type Kind = 'product' | 'between' | 'pass' | 'clip' | 'table';
 export interface NodeType {
   readonly kind: Kind;
   /** Left in float unless `nodeTypes` names it. */
-  readonly optional?: boolean;
+  readonly optional?: (node: Node, view: View) => boolean;
   /** Its output is larger than its input: it is int8 only where int8 is wanted behind it. */
   readonly grows?: boolean;
   /** Positions of the inputs that are quantised as activations. */
@@ -65,7 +65,7 @@ export const NODE_TYPES: Readonly<Record<string, NodeType>> = {
   Sigmoid: unary,
   LeakyRelu: unary,
   // Eight bits are few for a share of attention: see "Softmax" in docs/quantise.md.
-  Softmax: { ...unary, optional: true },
+  Softmax: { ...unary, optional: () => true },
   MaxPool: {
     ...pass,
     refusal: (node) => (node.outputs.length > 1 && node.outputs[1] !== '' ? 'its indices are used' : undefined),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -111,6 +111,8 @@ test('what a teacher says must be finite, and items readable', async (t) => {
   const read = async () => Uint8Array.of(1);
   const none = { ...unread, training: unread.training.map((item) => ({ ...item, read })) };
   await assert.rejects(answersByItem(teacher, none, options), { kind: 'invalid', fix: /item 0/ });
+  const nothing = answersByItem(teacher, workloadOf(0), options);
+  await assert.rejects(nothing, { kind: 'invalid', message: /no training part/, fix: /split/ });
   const stop = AbortSignal.abort();
   await assert.rejects(answersByItem(teacher, unread, { ...options, signal: stop }), { kind: 'cancelled' });
 });
@@ -122,4 +124,12 @@ test('answers that do not go into a file say why', async (t) => {
     kind: 'refused',
     fix: /TIERBED_CACHE/,
   });
+});
+
+test('a disk that is full says so', { skip: !existsSync('/dev/full') }, async (t) => {
+  const path = join(await folderOf(t), 'full');
+  await symlink('/dev/full', path);
+  const rows = await openRows(2, 4, 0, path);
+  await assert.rejects(rows.set(0, new Float32Array(4)), { kind: 'exhausted', fix: /Free some space/ });
+  await rows.close();
 });

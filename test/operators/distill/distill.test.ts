@@ -160,6 +160,11 @@ test('students that make no sense are refused before anything is built', async (
   await refused(other, { kind: 'invalid', message: /\[1, 7\] for one item/, fix: /3 classes/ });
   await refused({ ...zoo, options: { ...zoo.options, imageSize: 16 } }, { kind: 'invalid', fix: /imageSize/ });
   await refused({ zoo: 'bert-tiny' }, { kind: 'invalid', message: /input 'input_ids'/ });
+  await refused('self', { kind: 'invalid', message: /its own teacher/, fix: /behind an operator such as prune/ });
+  await assert.rejects(distilled(work, { student: zoo, alpha: 0 }), {
+    kind: 'invalid',
+    message: /nothing else is learned/,
+  });
   const regression = { ...work, postprocess: { kind: 'digest' } } as const;
   await assert.rejects(distilled(regression, { student: zoo }), { message: /postprocessing 'digest'/ });
 });

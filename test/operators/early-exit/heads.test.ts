@@ -74,7 +74,7 @@ test('in the graph a head gives the scores that it was chosen by', async () => {
   const tune = samples(4, 12, 5, 3);
   const { head } = fitHead(samples(3, 60, 5, 3), tune, 3);
   const g = new GraphBuilder({ name: 'head' });
-  const scores = addHead(g, g.input('x', 'float32', ['N', 5]), head, 'exit');
+  const scores = addHead(g, g.input('x', 'float32', ['N', 5]), { head }, 'exit');
   g.output(scores, 'float32', ['N', 3]);
   const found = await outputsOf(g.build(), [{ name: 'x', tensor: float32Tensor([12, 5], tune.features) }]);
   assert.ok(close(numbers(found.get(scores)), [...scoresOf(head, tune)]));

@@ -110,7 +110,7 @@ export async function workloadOf(
   return {
     ...{ name: 'w', modelPath, metric: 'top1' },
     items: items('evaluation', 1000),
-    training: [],
+    training: items('training', 4000),
     calibration: items('calibration', 2000),
     tuning: items('tuning', 3000),
     ...{ preprocess: { kind: 'tensors' }, postprocess: { kind: 'argmax', output: 'logits' } },

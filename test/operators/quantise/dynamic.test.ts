@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { stat } from 'node:fs/promises';
 import { test } from 'node:test';
+import { Random } from '../../../base/random.js';
+import { GraphBuilder } from '../../../onnx/build.js';
 import { readModel } from '../../../onnx/read.js';
+import { elementCount } from '../../../onnx/tensor.js';
 import { dynamic } from '../../../operators/dynamic.js';
 import { kernels } from './kernels.js';
 import { applied, picture, text, workloadOf } from './own-workload.js';
@@ -45,6 +48,22 @@ test('a Gemm keeps its factors, its bias and its transposed weights; a Conv is t
   const all = await applied(dynamic, { nodeTypes: ['Conv', 'Gemm'] }, workload, folder);
   assert.deepEqual(all.facts?.quantised, { Conv: 6, Gemm: 1 });
   assert.ok(noise(float, await outputs(all.path, 'x', pictures)) < 0.05);
+});
+
+test('a Conv whose patches do not overlap, as a vision transformer begins with, is taken by itself', async (t) => {
+  const g = new GraphBuilder({ name: 'patches' });
+  const random = new Random(3);
+  const weight = (name: string, shape: readonly number[]) =>
+    g.weight(name, shape, () => Float32Array.from({ length: elementCount(shape) }, () => random.normal() / 8));
+  const image = g.input('x', 'float32', ['N', 3, 8, 8]);
+  const patches = g.node('Conv', [image, weight('patch.weight', [16, 3, 4, 4])], { strides: [4, 4] }, 'patches');
+  const overlapping = g.node('Conv', [patches, weight('conv.weight', [16, 16, 2, 2])], {}, 'overlapping');
+  const flat = g.node('Flatten', [overlapping], { axis: 1 });
+  g.output(g.node('Gemm', [flat, weight('head.weight', [16, 4])], {}, 'logits'), 'float32', ['N', 4]);
+  const { workload, folder } = await workloadOf(t, g.build(), 'x', picture);
+  const { facts } = await applied(dynamic, {}, workload, folder);
+  assert.deepEqual(facts?.quantised, { Conv: 1, Gemm: 1 });
+  assert.match(JSON.stringify(facts?.left), /overlapping/);
 });
 
 test('what it has nothing to do for, and what it has been done to, is refused', async (t) => {

@@ -60,7 +60,7 @@ export async function applied(
   const outDir = join(folder, `made-${folders++}`);
   await mkdir(outDir);
   const variant: Variant = { name: 'whole', stages: [await describeModel(workload.modelPath)], steps: [] };
-  const workDir = join(folder, 'work');
+  const workDir = `${outDir}-work`;
   const context = { workload, threads: 1, outDir, workDir, progress: silent, signal: new AbortController().signal };
   const [made] = await operator.apply(variant, options, context);
   if (!made) throw new Error('nothing was made');

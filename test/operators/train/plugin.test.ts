@@ -24,7 +24,8 @@ test('a plugin sees tensors, changes buffers and gradients, and its buffers are 
   const plugin: TrainPlugin = {
     ...{ name: 'masks', outputs: ['kept'], buffers: ['mask'] },
     beforeUpdate({ step, gradients, outputs, weights }) {
-      if (step === 0) seen.push([...gradients.keys()].join(), String(outputs.get('kept')?.shape), [...weights.keys()].join());
+      if (step === 0)
+        seen.push([...gradients.keys()].join(), String(outputs.get('kept')?.shape), [...weights.keys()].join());
       gradients.get('weight')?.fill(0, 3);
     },
     afterUpdate({ weights, loss, learningRate, epoch, steps }) {
@@ -54,5 +55,8 @@ test('biases do not decay, nor what patterns name', () => {
   const names = ['first.weight', 'first.bias', 'second.weight', 'second.bias'];
   assert.deepEqual([...decayingWeights(mlp(), names, undefined)], ['first.weight', 'second.weight']);
   assert.deepEqual([...decayingWeights(mlp(), names, ['first.*'])], ['second.weight', 'second.bias']);
-  assert.throws(() => decayingWeights(mlp(), names, ['third.*']), { kind: 'invalid', message: /noDecay: no weight is called 'third\.\*'/ });
+  assert.throws(() => decayingWeights(mlp(), names, ['third.*']), {
+    kind: 'invalid',
+    message: /noDecay: no weight is called 'third\.\*'/,
+  });
 });

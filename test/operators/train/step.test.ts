@@ -11,7 +11,9 @@ import { moveStatistics, TrainingStep } from '../../../operators/train/step.js';
 function tables() {
   const g = new GraphBuilder({ name: 'tables', opset: 18 });
   const weight = (name: string, shape: readonly number[], first: number): string =>
-    g.weight(name, shape, () => Float32Array.from({ length: shape[0] as number * (shape[1] ?? 1) }, (_, i) => Math.sin(first + i)));
+    g.weight(name, shape, () =>
+      Float32Array.from({ length: (shape[0] as number) * (shape[1] ?? 1) }, (_, i) => Math.sin(first + i)),
+    );
   const ids = g.input('ids', 'int64', ['N', 3]);
   const words = g.node('Gather', [weight('words', [5, 2], 0), ids]);
   const places = g.node('Gather', [weight('places', [4, 2], 20), g.int64([2, 0, 2])]);
@@ -70,7 +72,10 @@ test('rows are added where they were picked, and a row outside is a defect', () 
   addRows(table, 2, indices, Float32Array.of(1, 2, 3, 4, 5, 6), 'table');
   assert.deepEqual(table, Float32Array.of(3, 4, 0, 0, 6, 8));
   const outside = denseTensor('int32', [1], new Uint8Array(Int32Array.of(3).buffer));
-  assert.throws(() => addRows(table, 2, outside, Float32Array.of(1, 2), 'table'), { kind: 'internal', message: /table has no row 3/ });
+  assert.throws(() => addRows(table, 2, outside, Float32Array.of(1, 2), 'table'), {
+    kind: 'internal',
+    message: /table has no row 3/,
+  });
 });
 
 test("running statistics move by ONNX's momentum, with the batch's variance unbiased", () => {

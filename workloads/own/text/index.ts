@@ -5,7 +5,7 @@ import { TEXT_CLASSES } from './sentences.js';
 import { VOCABULARY } from './words.js';
 
 const SIZES: Readonly<Record<WorkloadPart, number>> = {
-  training: 20_000,
+  training: 12_000,
   calibration: 400,
   tuning: 500,
   evaluation: 1000,
@@ -27,13 +27,13 @@ export const text: OwnWorkload = {
   networks: {
     teacher: {
       name: 'bert-mini',
-      options: { ...FIT, layers: 3, hidden: 128, heads: 4, intermediate: 256 },
-      training: { ...TRAINING, epochs: 10 },
+      options: { ...FIT, layers: 3, hidden: 64, heads: 4, intermediate: 128 },
+      training: { ...TRAINING, epochs: 8 },
     },
     student: {
       name: 'bert-mini',
-      options: { ...FIT, layers: 1, hidden: 64, heads: 2, intermediate: 128 },
-      training: { ...TRAINING, epochs: 10 },
+      options: { ...FIT, layers: 1, hidden: 32, heads: 2, intermediate: 64 },
+      training: { ...TRAINING, epochs: 8 },
     },
   },
   data(seed) {

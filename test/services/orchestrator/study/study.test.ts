@@ -345,9 +345,14 @@ test('the studies of the project are valid', () => {
   const badDay = join(packageRoot, 'studies', 'bad-day.yaml');
   const file = parseStudy(readFileSync(badDay, 'utf8'), badDay);
   assert.equal(resolveTimeline(file, resolveLinks(file)).length, 3);
-  const path = join(packageRoot, 'studies', 'quickstart.yaml');
-  const { study } = parseStudy(readFileSync(path, 'utf8'), path);
-  assert.equal(study.placements.length, 7);
+  const of = (name: string) => {
+    const path = join(packageRoot, 'studies', `${name}.yaml`);
+    return parseStudy(readFileSync(path, 'utf8'), path).study;
+  };
+  assert.equal(of('placements').placements.length, 7);
+  const { recipes, workloads } = of('quickstart');
+  const eight = ['identity', 'sptq', 'qat', 'pruned', 'distilled', 'dsptq', 'partition', 'sptq-partition'];
+  assert.deepEqual([Object.keys(recipes), Object.keys(workloads)], [eight, ['pictures', 'text']]);
 });
 
 test('encodings are given by link, and are checked with the study', () => {
