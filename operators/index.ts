@@ -20,10 +20,10 @@ export const OPERATORS: readonly Operator[] = [
   sptq,
   dynamic,
   fp16,
-  train,
   prune,
-  qat,
   distill,
+  train,
+  qat,
 ];
 
 /** @throws TierbedError `invalid` when there is no operator of this name */
