@@ -43,7 +43,15 @@ export async function cifar(seed: number): Promise<Workload> {
   return {
     ...{ name: 'cifar10', modelPath: shared('models', 'resnet56_cifar10.onnx'), ...drawn(items, seed, 300, 200) },
     items: await load({ loader: 'cifar', path: file('test_jpeg_5000.bin') }),
-    preprocess: { kind: 'image', input: 'input', size: 32, resizeShorter: 32, scale: 255, mean: [...mean], std: [...std] },
+    preprocess: {
+      kind: 'image',
+      input: 'input',
+      size: 32,
+      resizeShorter: 32,
+      scale: 255,
+      mean: [...mean],
+      std: [...std],
+    },
     postprocess: { kind: 'argmax', output: 'logits' },
     metric: 'top1',
   };
@@ -58,7 +66,16 @@ export async function sst2(seed: number, folder: string): Promise<Workload> {
   const network = { vocabulary: VOCABULARY, positions: LENGTH };
   if (!existsSync(modelPath)) await buildFile(architecture('bert-mini'), modelPath, { seed, network, fresh: true });
   const texts = (name: string): Promise<readonly WorkloadItem[]> =>
-    load({ loader: 'tsv', path: file(name), heading: false, textColumn: 0, labelColumn: 1, tokenizer, length: LENGTH, dtype: 'int64' });
+    load({
+      loader: 'tsv',
+      path: file(name),
+      heading: false,
+      textColumn: 0,
+      labelColumn: 1,
+      tokenizer,
+      length: LENGTH,
+      dtype: 'int64',
+    });
   return {
     ...{ name: 'sst2', modelPath, ...drawn(await texts('train'), seed, 400, 200) },
     items: [...(await texts('test')), ...(await texts('dev'))],

@@ -59,7 +59,10 @@ async function measure(workload: Workload, variant: Variant): Promise<Result> {
   // The stages of a cut model run on several machines: its latency is a study's to measure.
   const whole = variant.stages.length === 1 ? first?.files[0]?.path : undefined;
   const inputs = whole === undefined ? [] : await firstInputs(workload, 'evaluation', stopped.signal);
-  const times = whole === undefined ? [] : await runTimes([{ path: whole, inputs: [inputs ?? []] }], { threads: THREADS, runs: 60 });
+  const times =
+    whole === undefined
+      ? []
+      : await runTimes([{ path: whole, inputs: [inputs ?? []] }], { threads: THREADS, runs: 60 });
   return {
     ...{ accuracy: 100 * (value ?? Number.NaN), items: n, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) },
     ms: times[0] ? median(times[0]) : null,

@@ -80,6 +80,7 @@ export class TrainingStep {
   static async open(options: StepOptions): Promise<TrainingStep> {
     const session = await openModel(options.graph.model, {
       threads: options.threads,
+      // Laid out from the run before, memory would be taken twice.
       ...{ spinning: false, fuseQuantised: false, planMemory: false },
     });
     try {
