@@ -65,6 +65,7 @@ export class GraphBuilder {
   readonly #nodes: Node[] = [];
   readonly #tensors = new Set<string>();
   readonly #nodeNames = new Set<string>();
+  readonly #reserved = new Set<string>();
   readonly #constants = new Map<string, Value>();
   readonly #counters = new Map<string, number>();
 
@@ -196,6 +197,11 @@ export class GraphBuilder {
     return names;
   }
 
+  /** Keeps the names of nodes that are copied later, and of their outputs: no name that is made is one of these. */
+  reserve(nodes: readonly Node[]): void {
+    for (const { name, outputs } of nodes) for (const each of [name, ...outputs]) this.#reserved.add(each);
+  }
+
   /**
    * Adds a node of another graph as it is: its inputs must be there under the same names.
    *
@@ -286,7 +292,7 @@ export class GraphBuilder {
       const n = this.#counters.get(stem) ?? 0;
       this.#counters.set(stem, n + 1);
       const name = `${stem}_${n}`;
-      if (!this.#nodeNames.has(name) && !this.#tensors.has(name)) return name;
+      if (!this.#nodeNames.has(name) && !this.#tensors.has(name) && !this.#reserved.has(name)) return name;
     }
   }
 

@@ -39,18 +39,30 @@ export async function findOrigin(
   const dependent = dependents(model, [...weights.keys(), ...floats]);
   const strange = new Set<string>();
   const { nodes } = model.graph;
-  const lossAt = nodes.findIndex(({ outputs }) => outputs.includes(loss));
+  const forward = forwardNodes(nodes, loss);
   for (const { start, end } of chunks(nodes, types)) {
     const some = nodes.slice(start, end);
     const found = await probe(model, tensorsOf(some, types), [...fed, ...inputs], threads);
     for (const { name, tensor } of found) if (!allFinite(float32Values(tensor))) strange.add(name);
-    for (const [i, node] of some.entries()) {
+    for (const node of some) {
       const tensor = node.outputs.find((name) => strange.has(name) && dependent.has(name));
       if (tensor === undefined || node.inputs.some((name) => strange.has(name))) continue;
-      return { kind: 'node', node, tensor, pass: start + i <= lossAt ? 'forward' : 'backward' };
+      return { kind: 'node', node, tensor, pass: forward.has(node) ? 'forward' : 'backward' };
     }
   }
   return { kind: 'unknown' };
+}
+
+/** The nodes that the loss follows from; they stand in running order, with others between them. */
+function forwardNodes(nodes: readonly Node[], loss: string): ReadonlySet<Node> {
+  const needed = new Set([loss]);
+  const found = new Set<Node>();
+  for (const node of nodes.toReversed()) {
+    if (!node.outputs.some((name) => needed.has(name))) continue;
+    found.add(node);
+    for (const name of node.inputs) needed.add(name);
+  }
+  return found;
 }
 
 /** Tensors that follow from others, and these. */

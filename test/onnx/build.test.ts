@@ -151,3 +151,15 @@ test('a node gives an optional output from when it is asked for', () => {
   assert.deepEqual(g.buildGraph().nodes[0]?.outputs.slice(0, 3), ['pooled', places, '']);
   assert.throws(() => g.optionalOutput('x', 1), internal(/no node gives x/));
 });
+
+test('a name that is made is none of those of nodes that are copied later', () => {
+  const source = new GraphBuilder({ name: 'source' });
+  source.node('Relu', [source.input('x', 'float32', [1])]);
+  source.output('Relu_0', 'float32');
+  const model = source.build();
+  const g = GraphBuilder.from({ ...model, graph: { ...model.graph, nodes: [], outputs: [] } });
+  g.reserve(model.graph.nodes);
+  assert.equal(g.node('Relu', ['x']), 'Relu_1');
+  for (const node of model.graph.nodes) g.copy(node);
+  assert.ok(g.has('Relu_0'));
+});

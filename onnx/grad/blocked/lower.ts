@@ -12,6 +12,7 @@ export function lower(model: Model, shapes: ReadonlyMap<string, TensorType>): Mo
   const { nodes } = model.graph;
   const opsetImport = model.opsetImport.filter(({ domain }) => domain !== BLOCKED);
   const builder = GraphBuilder.from({ ...model, opsetImport, graph: { ...model.graph, nodes: [] } });
+  builder.reserve(model.graph.nodes);
   const sizes = (name: string): Picture => shapes.get(name)?.shape as unknown as Picture;
   let lowered = 0;
   const freeName = (): string => `lowered_${lowered++}`;
