@@ -95,7 +95,11 @@ test('weights that are kept are numbers of float16, and those of quantised model
   const [given, halved] = [build(false), withHalfWeights(build(false))];
   assert.deepEqual(valuesOf(halved, 'b'), valuesOf(given, 'b'));
   const [before, after] = [valuesOf(given, 'w'), valuesOf(halved, 'w')];
-  assert.ok(after.every((value, i) => Math.abs(value - (before[i] as number)) <= Math.max(Math.abs(value) * 2 ** -11, 2 ** -25)));
+  assert.ok(
+    after.every(
+      (value, i) => Math.abs(value - (before[i] as number)) <= Math.max(Math.abs(value) * 2 ** -11, 2 ** -25),
+    ),
+  );
   const bits = new Uint32Array(after.buffer, after.byteOffset, after.length);
   assert.ok(bits.every((word) => (word & 0x1fff) === 0));
   assert.deepEqual(valuesOf(withHalfWeights(build(true)), 'w'), before);

@@ -66,7 +66,7 @@ describe('a text', () => {
       );
       if (TEXT_CLASSES[scores.indexOf(Math.max(...scores))] === label) right++;
     }
-    assert.ok(right / asked.length > 0.22 && right / asked.length < 0.5, `${right} of ${asked.length}`);
+    assert.ok(right / asked.length > 0.22 && right / asked.length < 0.55, `${right} of ${asked.length}`);
   });
 });
 
@@ -77,8 +77,8 @@ describe('the items of text', () => {
     const words = ids?.map((id) => VOCABULARY[id]).join(' ');
     assert.match(words ?? '', /^\[CLS\] lamp \[SEP\] the lamp is good \. \[SEP\] \[PAD\]( \[PAD\])+$/);
     assert.equal(ids?.length, TEXT_LENGTH);
-    assert.equal(mask?.join(''), '1'.repeat(9) + '0'.repeat(31));
-    assert.equal(types?.join(''), `000${'1'.repeat(6)}${'0'.repeat(31)}`);
+    assert.equal(mask?.join(''), '1'.repeat(9) + '0'.repeat(19));
+    assert.equal(types?.join(''), `000${'1'.repeat(6)}${'0'.repeat(19)}`);
   });
 
   it('take turns in their classes', async () => {
