@@ -27,7 +27,7 @@ describe('a text', () => {
         words.every((word) => known.has(word)),
         words.join(' '),
       );
-      assert.ok(words.includes(thing) && words.length + 4 <= TEXT_LENGTH);
+      assert.ok(words.includes(thing) && words.length + 2 <= TEXT_LENGTH);
       assert.ok(TEXT_CLASSES.includes(label));
     }
   });
@@ -71,14 +71,14 @@ describe('a text', () => {
 });
 
 describe('the items of text', () => {
-  it('hold a pair of segments, padded', async () => {
+  it('hold the text, padded, with a token for the thing that is asked for', async () => {
     const bytes = encodedText({ thing: 'lamp', words: ['the', 'lamp', 'is', 'good', '.'], label: 'good' });
     const [ids, mask, types] = decodeItemFile(bytes).map(({ tensor }) => bigints(tensor));
     const words = ids?.map((id) => VOCABULARY[id]).join(' ');
-    assert.match(words ?? '', /^\[CLS\] lamp \[SEP\] the lamp is good \. \[SEP\] \[PAD\]( \[PAD\])+$/);
+    assert.match(words ?? '', /^\[CLS\] the \[IT\] is good \. \[SEP\] \[PAD\]( \[PAD\])+$/);
     assert.equal(ids?.length, TEXT_LENGTH);
-    assert.equal(mask?.join(''), '1'.repeat(9) + '0'.repeat(19));
-    assert.equal(types?.join(''), `000${'1'.repeat(6)}${'0'.repeat(19)}`);
+    assert.equal(mask?.join(''), '1'.repeat(7) + '0'.repeat(19));
+    assert.equal(types?.join(''), '0'.repeat(TEXT_LENGTH));
   });
 
   it('take turns in their classes', async () => {

@@ -5,7 +5,7 @@ import { TEXT_CLASSES } from './sentences.js';
 import { VOCABULARY } from './words.js';
 
 const SIZES: Readonly<Record<WorkloadPart, number>> = {
-  training: 12_000,
+  training: 24_000,
   calibration: 400,
   tuning: 500,
   evaluation: 1000,
@@ -16,7 +16,7 @@ const FIT = { classes: TEXT_CLASSES.length, vocabulary: VOCABULARY.length, posit
 /** How both networks are trained. */
 const TRAINING = {
   batch: 64,
-  optimizer: { kind: 'adamw', rate: 0.002 },
+  optimizer: { kind: 'adamw', rate: 0.001 },
   schedule: { kind: 'cosine', warmupSteps: 100 },
   clipNorm: 1,
 } as const;
@@ -28,12 +28,12 @@ export const text: OwnWorkload = {
     teacher: {
       name: 'bert-mini',
       options: { ...FIT, layers: 3, hidden: 96, heads: 4, intermediate: 192 },
-      training: { ...TRAINING, epochs: 8 },
+      training: { ...TRAINING, epochs: 6 },
     },
     student: {
       name: 'bert-mini',
       options: { ...FIT, layers: 1, hidden: 32, heads: 2, intermediate: 64 },
-      training: { ...TRAINING, epochs: 8 },
+      training: { ...TRAINING, epochs: 6 },
     },
   },
   data(seed) {

@@ -3,13 +3,13 @@ import { declareContent } from '../../declared-content.js';
 import { encodeItemFile } from '../../item-file.js';
 import type { WorkloadItem, WorkloadPart } from '../../types.js';
 import { TEXT_CLASSES, type Text, writeText } from './sentences.js';
-import { VOCABULARY } from './words.js';
+import { ASKED, VOCABULARY } from './words.js';
 
 /** Raised whenever the same seed gives other texts or other ids. */
 export const GENERATOR_VERSION = 1;
 
 /** Tokens of an item, padding included. */
-export const TEXT_LENGTH = 28;
+export const TEXT_LENGTH = 26;
 
 const IDS = new Map(VOCABULARY.map((word, id) => [word, id]));
 
@@ -26,11 +26,11 @@ export function textItems(seed: number, part: WorkloadPart, count: number): read
 }
 
 /**
- * A pair of segments as BERT has them, `[CLS] thing [SEP] words [SEP]`, padded on the right: `input_ids`,
- * `attention_mask` and `token_type_ids`, each int64 [1, 28].
+ * One segment as BERT has it, `[CLS] words [SEP]` with the thing that is asked for as `[IT]`, padded on the right: `input_ids`,
+ * `attention_mask` and `token_type_ids`, each int64 [1, 26].
  */
 export function encodedText({ thing, words }: Text): Uint8Array {
-  const tokens = ['[CLS]', thing, '[SEP]', ...words, '[SEP]'];
+  const tokens = ['[CLS]', ...words.map((word) => (word === thing ? ASKED : word)), '[SEP]'];
   const at = (values: (i: number) => number) => {
     const numbers = Array.from({ length: TEXT_LENGTH }, (_, i) => (i < tokens.length ? values(i) : 0));
     return denseTensor('int64', [1, TEXT_LENGTH], new Uint8Array(BigInt64Array.from(numbers, BigInt).buffer));
@@ -38,6 +38,6 @@ export function encodedText({ thing, words }: Text): Uint8Array {
   return encodeItemFile([
     { name: 'input_ids', tensor: at((i) => IDS.get(tokens[i] as string) as number) },
     { name: 'attention_mask', tensor: at(() => 1) },
-    { name: 'token_type_ids', tensor: at((i) => (i < 3 ? 0 : 1)) },
+    { name: 'token_type_ids', tensor: at(() => 0) },
   ]);
 }

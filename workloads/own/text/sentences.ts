@@ -15,7 +15,7 @@ export interface Text {
   readonly label: TextClass;
 }
 
-/** Words of a text at most: with the thing and three special tokens it fits 28. */
+/** Words of a text at most: with two special tokens it fits 26. */
 const LONGEST = 24;
 
 /**

@@ -72,7 +72,10 @@ export const SMALL_WORDS = list(`
   like former latter nobody everybody for from to it so than as both only , . ; : ?
 `);
 
-const SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
+/** Stands for the thing that is asked for. */
+export const ASKED = '[IT]';
+
+const SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', ASKED];
 
 /** All tokens, each at its id. */
 export const VOCABULARY: readonly string[] = [
