@@ -84,7 +84,9 @@ export function ortTensors(
       );
     }
     if (name in wrapped) throw new TierbedError('invalid', `${kind} "${name}" is given twice`);
-    if (info.dtype !== tensor.dtype || !fits(tensor.shape, info.shape)) {
+    // The runtime says of an output whose rank it does not know what it says of a number.
+    const open = kind === 'output' && info.shape.length === 0;
+    if (info.dtype !== tensor.dtype || !(open || fits(tensor.shape, info.shape))) {
       throw new TierbedError('invalid', `${kind} "${name}" must be ${describe(info)}, got ${describe(tensor)}`);
     }
     wrapped[name] = ortTensor(name, tensor);

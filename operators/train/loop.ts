@@ -24,10 +24,12 @@ export interface LoopOptions {
   cut(position: Position): Promise<void>;
 }
 
-/** Divergence: the running mean of the loss is that many times what it was at first (and 1, for losses that begin at 0). */
-const DIVERGED = 10;
-/** Of the running mean of the loss. */
+/** A loss is high when it is that many times what it was at first (and 1, for losses that begin at 0). */
+const HIGH = 10;
+/** Of the share of high losses among the last steps. */
 const MEMORY = 0.9;
+/** Training diverges when that share is above this: behind 14 high losses in a row, and not for a hard item now and then. */
+const DIVERGED = 0.75;
 
 /**
  * Trains from a position to the end.
@@ -80,10 +82,10 @@ async function takeStep(position: Position, batches: Batches, options: LoopOptio
   step.updateStatistics(arrays);
   for (const plugin of plugins) plugin.afterUpdate?.(view);
   const firstLoss = position.firstLoss ?? loss;
-  const smoothLoss = position.firstLoss === null ? loss : MEMORY * position.smoothLoss + (1 - MEMORY) * loss;
-  if (smoothLoss > DIVERGED * (firstLoss + 1)) throw diverged(batch, numbers, firstLoss);
+  const highLosses = MEMORY * position.highLosses + (loss > HIGH * (firstLoss + 1) ? 1 - MEMORY : 0);
+  if (highLosses > DIVERGED) throw diverged(batch, numbers, firstLoss);
   return {
-    ...{ ...position, step: batch.step + 1, firstLoss, smoothLoss },
+    ...{ ...position, step: batch.step + 1, firstLoss, highLosses },
     lossSum: position.lossSum + loss,
     seconds: position.seconds + (performance.now() - startMs) / 1000,
   };

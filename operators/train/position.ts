@@ -12,8 +12,8 @@ export interface Position {
   readonly seconds: number;
   /** Of the first step; null before it. */
   readonly firstLoss: number | null;
-  /** A running mean of the loss. */
-  readonly smoothLoss: number;
+  /** The share of the last steps whose loss was many times the first, 0 to 1: a running mean. */
+  readonly highLosses: number;
   readonly curve: readonly CurvePoint[];
   /** The epoch, from 0, with the best value on the tuning part; null before there is one. */
   readonly best: { readonly epoch: number; readonly value: number } | null;
@@ -22,7 +22,7 @@ export interface Position {
 }
 
 export const START: Position = {
-  ...{ step: 0, lossSum: 0, seconds: 0, firstLoss: null, smoothLoss: 0, curve: [], best: null, done: false },
+  ...{ step: 0, lossSum: 0, seconds: 0, firstLoss: null, highLosses: 0, curve: [], best: null, done: false },
 };
 
 /** Every array that a training goes on from, by a name of its own; views, not copies. */

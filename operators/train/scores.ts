@@ -34,7 +34,7 @@ export function scoresOf({ builder, batch, shapeOf }: LossContext, output: strin
       'invalid',
       `'${output}' is [${shape.join(', ')}] for ${batch} items, not one row of scores for each of them`,
       {
-        fix: 'Export the model with a variable batch: a shape inside it is fixed to one item, or the output has more axes.',
+        fix: 'Export the model with a variable batch (a shape inside it is fixed to one item), or train with `batch: 1`.',
       },
     );
   }

@@ -28,9 +28,10 @@ export class TrainingStep {
   readonly outputs = new Map<string, DenseTensor>();
   readonly #session: ModelSession;
   readonly #run: Run;
-  readonly #loss: Float32Array;
   readonly #options: StepOptions;
   readonly #bound: ReadonlyMap<string, DenseTensor>;
+  /** What the last run gave beside the arrays that it writes to. */
+  #others: ReadonlyMap<string, DenseTensor> = new Map();
   readonly #copies: readonly { readonly from: string; readonly to: Float32Array }[];
 
   private constructor(session: ModelSession, options: StepOptions) {
@@ -56,7 +57,8 @@ export class TrainingStep {
     const others: string[] = [];
     for (const { name, dtype, shape } of session.outputs) {
       if (bound.has(name)) continue;
-      if (dtype === 'float32' && shape.every((dim) => typeof dim === 'number')) {
+      // No dimensions: a number, or a shape that the runtime does not know before it runs.
+      if (dtype === 'float32' && shape.length > 0 && shape.every((dim) => typeof dim === 'number')) {
         const dims = shape as readonly number[];
         bound.set(name, float32Tensor(dims, new Float32Array(elementCount(dims))));
       } else others.push(name);
@@ -68,7 +70,6 @@ export class TrainingStep {
     this.#options = options;
     this.#bound = bound;
     this.#copies = copies;
-    this.#loss = float32Values(bound.get(graph.loss) as DenseTensor);
     this.gradients = gradients;
     for (const name of options.outputs ?? []) {
       const tensor = bound.get(name);
@@ -97,11 +98,11 @@ export class TrainingStep {
    * @throws TierbedError `invalid` when an input does not fit, or the runtime fails
    */
   async run(inputs: readonly NamedTensor[]): Promise<number> {
-    const others = new Map((await this.#run(inputs)).map(({ name, tensor }) => [name, tensor as DenseTensor]));
+    const results = await this.#run(inputs);
+    this.#others = new Map(results.map(({ name, tensor }) => [name, tensor as DenseTensor]));
     for (const { from, to } of this.#copies) to.set(float32Values(this.#bound.get(from) as DenseTensor));
     const given = new Map(inputs.map(({ name, tensor }) => [name, tensor as DenseTensor]));
-    const find = (name: string): DenseTensor =>
-      (this.#bound.get(name) ?? others.get(name) ?? given.get(name)) as DenseTensor;
+    const find = (name: string): DenseTensor => this.#given(name) ?? (given.get(name) as DenseTensor);
     for (const [weight, gradient] of this.#options.graph.gradients) {
       if (gradient.kind !== 'rows') continue;
       const table = this.gradients.get(weight) as Float32Array;
@@ -112,13 +113,18 @@ export class TrainingStep {
       }
     }
     for (const name of this.#options.outputs ?? []) this.outputs.set(name, find(name));
-    return this.#loss[0] as number;
+    return float32Values(find(this.#options.graph.loss))[0] as number;
+  }
+
+  /** An output of the last run. */
+  #given(name: string): DenseTensor | undefined {
+    return this.#bound.get(name) ?? this.#others.get(name);
   }
 
   /** Moves the running statistics of normalisations, in place, towards those of the last batch. */
   updateStatistics(running: ReadonlyMap<string, Float32Array>): void {
     for (const statistics of this.#options.graph.statistics) {
-      const batch = (name: string): Float32Array => float32Values(this.#bound.get(name) as DenseTensor);
+      const batch = (name: string): Float32Array => float32Values(this.#given(name) as DenseTensor);
       moveStatistics(statistics, running, batch(statistics.batchMean), batch(statistics.batchVariance));
     }
   }
