@@ -67,6 +67,7 @@ export class GraphBuilder {
   readonly #nodeNames = new Set<string>();
   readonly #constants = new Map<string, Value>();
   readonly #counters = new Map<string, number>();
+  readonly #reserved = new Set<string>();
 
   constructor(options: GraphBuilderOptions, base?: Model) {
     this.#options = options;
@@ -89,6 +90,11 @@ export class GraphBuilder {
       for (const output of node.outputs) if (output) builder.#tensors.add(output);
     }
     return builder;
+  }
+
+  /** Keeps the names of a graph's nodes and tensors, which are to be added later: none is made up that is among them. */
+  reserve(nodes: readonly Node[]): void {
+    for (const { name, outputs } of nodes) for (const each of [name, ...outputs]) this.#reserved.add(each);
   }
 
   /** Whether a tensor of that name exists. */
@@ -286,7 +292,7 @@ export class GraphBuilder {
       const n = this.#counters.get(stem) ?? 0;
       this.#counters.set(stem, n + 1);
       const name = `${stem}_${n}`;
-      if (!this.#nodeNames.has(name) && !this.#tensors.has(name)) return name;
+      if (!this.#nodeNames.has(name) && !this.#tensors.has(name) && !this.#reserved.has(name)) return name;
     }
   }
 

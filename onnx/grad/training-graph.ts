@@ -147,6 +147,7 @@ function inTrainingForm(
 ): { readonly builder: GraphBuilder; readonly statistics: readonly RunningStatistics[] } {
   const { nodes } = model.graph;
   const builder = GraphBuilder.from({ ...model, graph: { ...model.graph, nodes: [], outputs: [] } });
+  builder.reserve(nodes);
   const statistics: RunningStatistics[] = [];
   for (const node of nodes) {
     if (batchNorm === 'batch' && isBatchNormalization(node)) {

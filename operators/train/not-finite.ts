@@ -1,5 +1,6 @@
 import { GraphBuilder } from '../../onnx/build.js';
 import type { TrainingGraph } from '../../onnx/grad/training-graph.js';
+import { GraphIndex } from '../../onnx/graph.js';
 import { inferValues, type TensorType } from '../../onnx/infer.js';
 import { DATA_TYPE, type Model, type Node } from '../../onnx/model.js';
 import { openModel } from '../../onnx/runtime/session.js';
@@ -39,7 +40,7 @@ export async function findOrigin(
   const dependent = dependents(model, [...weights.keys(), ...floats]);
   const strange = new Set<string>();
   const { nodes } = model.graph;
-  const lossAt = nodes.findIndex(({ outputs }) => outputs.includes(loss));
+  const forward = new GraphIndex(model.graph).ancestors([loss]);
   for (const { start, end } of chunks(nodes, types)) {
     const some = nodes.slice(start, end);
     const found = await probe(model, tensorsOf(some, types), [...fed, ...inputs], threads);
@@ -47,7 +48,7 @@ export async function findOrigin(
     for (const [i, node] of some.entries()) {
       const tensor = node.outputs.find((name) => strange.has(name) && dependent.has(name));
       if (tensor === undefined || node.inputs.some((name) => strange.has(name))) continue;
-      return { kind: 'node', node, tensor, pass: start + i <= lossAt ? 'forward' : 'backward' };
+      return { kind: 'node', node, tensor, pass: forward.has(start + i) ? 'forward' : 'backward' };
     }
   }
   return { kind: 'unknown' };

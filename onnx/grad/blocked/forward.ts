@@ -53,6 +53,7 @@ class Blocker {
     this.#model = model;
     this.#options = options;
     this.#builder = GraphBuilder.from({ ...model, graph: { ...model.graph, nodes: [], outputs: [] } });
+    this.#builder.reserve(model.graph.nodes);
     this.#builder.useDomain(BLOCKED, 1);
     this.#constants = new Map(model.graph.initializers.map((each) => [each.name, each]));
   }
