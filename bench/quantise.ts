@@ -164,7 +164,9 @@ async function measure(model: BenchModel, folder: string): Promise<Row[]> {
       ...{ model: model.name, setting: nameOf(setting), calibrationItems: items, items: workload.items.length },
       ...{ measure: model.labelled ? 'top1' : 'agreement', floatAccuracy },
     };
-    const failure = [ours, python, compressor].map((side) => (side instanceof Error ? side.message : ''));
+    const failure = Object.entries({ ours, python, compressor }).flatMap(([name, side]) =>
+      side instanceof Error ? [`${name}: ${side.message.replaceAll(folder, '')}`.slice(0, 160)] : [],
+    );
     const sides = [ours, python, compressor].map((side) => (side instanceof Error ? undefined : side));
     const files = [workload.modelPath, ...sides.flatMap((side) => side?.path ?? [])];
     // Enough runs for a median that holds to a percent, in a few seconds.
@@ -205,7 +207,8 @@ async function measure(model: BenchModel, folder: string): Promise<Row[]> {
         ...{ compressorMs: latency(others), compressorKB: kilo(others.bytes), compressorS: others.seconds },
         compressorPeakMB: mega(others.peakMemoryBytes),
       }),
-      ...{ failed: failure.filter((text) => text !== '').join('; ') || null },
+      // Who wants all of it runs that side alone.
+      ...{ failed: failure.join('; ') || null },
     });
     process.stderr.write(`${JSON.stringify(rows.at(-1))}\n`);
   }

@@ -13,7 +13,18 @@ import { sptq } from './sptq.js';
 import { train } from './train.js';
 
 /** The operators there are: a new one is a file here and an entry below. */
-export const OPERATORS: readonly Operator[] = [identity, partition, earlyExit, sptq, dynamic, fp16, prune, distill, train, qat];
+export const OPERATORS: readonly Operator[] = [
+  identity,
+  partition,
+  earlyExit,
+  sptq,
+  dynamic,
+  fp16,
+  prune,
+  distill,
+  train,
+  qat,
+];
 
 /** @throws TierbedError `invalid` when there is no operator of this name */
 export function operator(name: string): Operator {

@@ -28,14 +28,13 @@ function placesOf(at: GradNode): Value {
   return at.emitMany('MaxPool', [at.input(0)], 2, attributes)[1] as Value;
 }
 
-/** Whether windows lie side by side and inside of X, as MaxUnpool wants them. */
-function apart(window: Window, x: readonly number[], y: readonly number[]): boolean {
-  const { kernel, strides, dilations, begins, ends } = window;
-  return (
-    [...begins, ...ends].every((pad) => pad === 0) &&
-    dilations.every((dilation) => dilation === 1) &&
-    kernel.every((size, axis) => size === strides[axis] && (y[axis + 2] as number) * size <= (x[axis + 2] as number))
-  );
+/** Whether no window meets another or ends beyond X, as MaxUnpool wants them. */
+function apart({ kernel, strides, dilations }: Window, x: readonly number[], y: readonly number[]): boolean {
+  return kernel.every((size, axis) => {
+    const stride = strides[axis] as number;
+    const end = ((y[axis + 2] as number) - 1) * stride + size;
+    return dilations[axis] === 1 && size <= stride && end <= (x[axis + 2] as number);
+  });
 }
 
 function unpooled(at: GradNode, places: Value, x: readonly number[], { kernel, strides }: Window): Value {

@@ -2,11 +2,8 @@ import { GraphIndex } from '../../onnx/graph.js';
 import { inferValues, type TensorType } from '../../onnx/infer.js';
 import { givenInputs, symbolOf } from '../../onnx/inspect.js';
 import type { Model, ValueInfo } from '../../onnx/model.js';
-import { constantFolding } from '../../onnx/passes/constant-folding.js';
-import { constantInputs } from '../../onnx/passes/constant-inputs.js';
-import { constantNodes } from '../../onnx/passes/constant-nodes.js';
-import { deadCode } from '../../onnx/passes/dead-code.js';
 import { prepareModel } from '../../onnx/passes/index.js';
+import { CONSTANTS_FIRST } from './constants-first.js';
 import type { Reason } from './coupling.js';
 import { pruneRule } from './ops/index.js';
 import { Trace, TraceNode } from './trace.js';
@@ -81,11 +78,11 @@ const ATTEMPTS = 4;
  * @throws TierbedError `invalid` as `inferValues`
  */
 export async function pruningGroups(given: Model): Promise<Grouping> {
-  const { model } = await prepareModel(given, [constantInputs, constantNodes, deadCode, constantFolding, deadCode]);
+  const { model } = await prepareModel(given, CONSTANTS_FIRST);
   const index = new GraphIndex(model.graph);
   const symbolic = await inferValues(model);
   const shapes = await inferValues(withSizes(model));
-  const trace = follow(model, index, shapes);
+  const trace = follow(model, index, shapes, symbolic);
   return { model, ...collect(trace), symbolic, shapes };
 }
 
@@ -106,10 +103,12 @@ function withSizes(model: Model): Model {
   return { ...model, graph: { ...model.graph, inputs } };
 }
 
+type Shapes = ReadonlyMap<string, TensorType>;
+
 /** Follows labels through the model; where the axis that was to carry them when one is split cannot, the next is tried. */
-function follow(model: Model, index: GraphIndex, shapes: ReadonlyMap<string, TensorType>): Trace {
+function follow(model: Model, index: GraphIndex, shapes: Shapes, symbolic: Shapes): Trace {
   let carriers = new Map<number, number>();
-  let trace = followOnce(model, index, shapes, carriers);
+  let trace = followOnce(model, index, shapes, symbolic, carriers);
   for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
     const next = new Map(carriers);
     for (const [position, { choices, labels }] of trace.splits) {
@@ -118,7 +117,7 @@ function follow(model: Model, index: GraphIndex, shapes: ReadonlyMap<string, Ten
       if (stuck && choice + 1 < choices) next.set(position, choice + 1);
     }
     if ([...next].every(([position, choice]) => carriers.get(position) === choice)) break;
-    const tried = followOnce(model, index, shapes, next);
+    const tried = followOnce(model, index, shapes, symbolic, next);
     carriers = next;
     trace = tried;
   }
@@ -128,10 +127,11 @@ function follow(model: Model, index: GraphIndex, shapes: ReadonlyMap<string, Ten
 function followOnce(
   model: Model,
   index: GraphIndex,
-  shapes: ReadonlyMap<string, TensorType>,
+  shapes: Shapes,
+  symbolic: Shapes,
   carriers: ReadonlyMap<number, number>,
 ): Trace {
-  const trace = new Trace(model, index, shapes, carriers);
+  const trace = new Trace(model, index, shapes, symbolic, carriers);
   for (const position of index.order) {
     const at = new TraceNode(trace, position);
     const rule = pruneRule(at.node);

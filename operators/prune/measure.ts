@@ -40,17 +40,20 @@ const RUNS = { least: 5, most: 100 };
 export async function measureWorth(
   before: StageModel,
   after: StageModel,
-  { workload, threads, signal }: Pick<OperatorContext, 'workload' | 'threads' | 'signal'>,
+  { workload, threads, progress, signal }: Pick<OperatorContext, 'workload' | 'threads' | 'progress' | 'signal'>,
 ): Promise<Worth> {
+  progress.start(`timing ${workload.name} before and after pruning`);
   const part = workload.calibration.length > 0 ? 'calibration' : 'evaluation';
   const item = await firstInputs(workload, part, signal);
   const [first, second] = [await figuresOf([before], item), await figuresOf([after], item)];
   const bytes = ({ files }: StageModel) => files.reduce((total, file) => total + file.bytes, 0);
+  const speed = item ? await speedOf(before, after, item, threads, signal) : null;
+  progress.stop();
   return {
     parameters: { before: first[0]?.parameters ?? 0, after: second[0]?.parameters ?? 0 },
     bytes: { before: bytes(before), after: bytes(after) },
     macs: { before: first[0]?.macs ?? null, after: second[0]?.macs ?? null },
-    speed: item ? await speedOf(before, after, item, threads, signal) : null,
+    speed,
   };
 }
 

@@ -79,7 +79,7 @@ export type PrunePlan = Shared &
         readonly score: UnitScore;
         readonly units: readonly GroupKind[];
         readonly atLeast: number;
-        readonly multipleOf: number;
+        readonly multipleOf: number | undefined;
       }
     | {
         readonly kind: 'unstructured';
@@ -121,7 +121,7 @@ export function prunePlan(options: PruneOptions | null | undefined): PrunePlan {
   }
   const shared = { scope, exclude, schedule, batchNorm, train: asSettings(train, given) };
   if (kind === 'structured') {
-    const { score = 'l2', units = ['channels', 'neurons', 'heads'], atLeast = 1, multipleOf = 1 } = chosen;
+    const { score = 'l2', units = ['channels', 'neurons', 'heads'], atLeast = 1, multipleOf } = chosen;
     if (!isOneOf(score, UNIT_SCORES)) throw wrongScore(score, kind, UNIT_SCORES);
     return { ...shared, kind, sparsity: sparsityOf(chosen.sparsity), score, units, atLeast, multipleOf };
   }

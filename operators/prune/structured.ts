@@ -16,9 +16,12 @@ export interface StructuredOptions {
   readonly scope: 'global' | 'layer';
   /** Units that each group keeps at least. */
   readonly atLeast: number;
-  /** What is left of a group is a multiple of this, so that kernels are filled. */
-  readonly multipleOf: number;
+  /** What is left of a group is a multiple of this, the nearest; undefined: as kernels are filled (`filledUnits`). */
+  readonly multipleOf: number | undefined;
 }
+
+/** Channels that ONNX Runtime's convolutions work on at once on x86 with AVX2: of fewer the rest are zeros. */
+const BLOCK = 8;
 
 /** A weight that units take indices out of. */
 export interface UnitWeight {
@@ -79,7 +82,7 @@ export class Structured implements PruneMethod {
     });
     if (scope === 'layer') {
       scored.forEach(({ scores }, g) => {
-        this.#mark(g, lowest(scores, unitsToRemove(scores.length, sparsity, this.#options)));
+        this.#mark(g, lowest(scores, unitsToRemove(this.#groups[g] as PruningGroup, sparsity, this.#options)));
       });
       return;
     }
@@ -91,9 +94,8 @@ export class Structured implements PruneMethod {
     for (const [g, own] of marks.entries()) {
       const { scores } = scored[g] as { scores: Float32Array };
       const wanted = own.reduce((sum, mark) => sum + mark, 0);
-      const { multipleOf } = this.#options;
-      const left = Math.min(scores.length, Math.ceil((scores.length - wanted) / multipleOf) * multipleOf);
-      this.#mark(g, lowest(scores, scores.length - left));
+      const left = filledUnits(this.#groups[g] as PruningGroup, scores.length - wanted, this.#options);
+      this.#mark(g, lowest(scores, scores.length - Math.max(left, this.#options.atLeast)));
     }
   }
 
@@ -144,14 +146,29 @@ export class Structured implements PruneMethod {
   }
 }
 
-/** How many units of a group go for a share: at most so many that one is left, and a multiple. */
+/** How many units of a group go for a share: at most so many that one is left. */
 export function unitsToRemove(
-  units: number,
+  group: Pick<PruningGroup, 'kind' | 'units'>,
   sparsity: number,
+  options: Pick<StructuredOptions, 'multipleOf'>,
+): number {
+  const count = group.units.length;
+  return count - filledUnits(group, count - Math.floor(count * sparsity + 1e-6), options);
+}
+
+/**
+ * How many units of a group stay when so many are left: the nearest multiple. Unless it is told, one that fills a block of
+ * channels, for groups of at least two blocks, but for heads, and where less than a block is left.
+ */
+export function filledUnits(
+  { kind, units }: Pick<PruningGroup, 'kind' | 'units'>,
+  left: number,
   { multipleOf }: Pick<StructuredOptions, 'multipleOf'>,
 ): number {
-  const left = units - Math.floor(units * sparsity + 1e-6);
-  return units - Math.min(units, Math.max(1, Math.ceil(left / multipleOf) * multipleOf));
+  const block = Math.max(1, Math.round(BLOCK / (units[0]?.indices[0]?.length ?? 1)));
+  const filled = kind === 'heads' || units.length < 2 * block || left < block ? 1 : block;
+  const multiple = multipleOf ?? filled;
+  return Math.min(units.length, Math.max(multiple, Math.round(left / multiple) * multiple));
 }
 
 /** Scores in parts of their mean, those of what has gone left out; so that layers of other sizes compare. */

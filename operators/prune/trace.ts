@@ -21,6 +21,8 @@ export class Trace {
   readonly index: GraphIndex;
   readonly opset: number;
   readonly coupling = new Coupling();
+  /** Shapes in which free dimensions are symbols. */
+  readonly symbolic: ReadonlyMap<string, TensorType>;
   /** By position of a node that splits an axis: which of the axes that it makes can lose indices. */
   readonly carriers: ReadonlyMap<number, number>;
   /** Of each such node: how many axes there were to choose from, and the labels of the chosen one. */
@@ -37,8 +39,10 @@ export class Trace {
     model: Model,
     index: GraphIndex,
     shapes: ReadonlyMap<string, TensorType>,
+    symbolic: ReadonlyMap<string, TensorType>,
     carriers: ReadonlyMap<number, number>,
   ) {
+    this.symbolic = symbolic;
     this.model = model;
     this.index = index;
     this.opset = onnxVersion(model);

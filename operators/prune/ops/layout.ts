@@ -1,6 +1,6 @@
-import { intAttr } from '../../../onnx/attribute.js';
+import type { Dim } from '../../../onnx/model.js';
 import type { AxisLabels } from '../coupling.js';
-import { type PruneRule, type PruneRules, type ShrinkNode, sizeOf, withInput } from '../rule.js';
+import { type PruneRule, type PruneRules, type ShrinkNode, withAttributes, withInput } from '../rule.js';
 import type { TraceNode } from '../trace.js';
 import { type AxisBlock, axisBlocks } from './axis-blocks.js';
 
@@ -72,31 +72,49 @@ function changed(at: ShrinkNode): boolean {
   );
 }
 
+/**
+ * The target of a Reshape that worked it out of other shapes: numbers where they are known, 0 for an axis that is passed
+ * on, -1 for one that is neither; undefined when there are two of these.
+ *
+ * @param sizeAt the size of an axis of the output that is known besides
+ */
+function constantTarget(
+  from: readonly Dim[] | undefined,
+  to: readonly Dim[] | undefined,
+  sizeAt: (axis: number) => number | undefined,
+): readonly number[] | undefined {
+  const target = to?.map((dim, axis) => {
+    const size = sizeAt(axis) ?? dim;
+    if (typeof size === 'number') return size;
+    return dim !== undefined && from?.[axis] === dim ? 0 : -1;
+  });
+  return target && target.filter((size) => size === -1).length <= 1 ? target : undefined;
+}
+
 const reshape: PruneRule = {
-  trace: traceReshape,
+  trace(at) {
+    if (!traceReshape(at)) return false;
+    if (at.integers(1)) return true;
+    const [x, out] = [at.name(0), at.node.outputs[0] as string];
+    const { labels, symbolic } = at.trace;
+    const own = labels.get(out) ?? [];
+    if (!own.some((each) => each) && !at.axes(0).some((each) => each)) return true;
+    const known = (axis: number) => own[axis]?.length;
+    return constantTarget(symbolic.get(x)?.shape, symbolic.get(out)?.shape, known) !== undefined;
+  },
   shrink(at) {
-    if (!changed(at)) return at.node;
-    const [x = '', target] = at.node.inputs;
+    const [x = '', name] = at.node.inputs;
     const out = at.node.outputs[0] as string;
-    const given = at.integers(target);
-    const rank = at.before(out)?.length ?? 0;
-    const copies = (intAttr(at.node, 'allowzero') ?? 0) === 0;
-    const [from, to] = [at.symbolic(x), at.symbolic(out)];
-    let open = false;
-    const values = Array.from({ length: rank }, (_, axis) => {
-      if (at.kept(out, axis)) return sizeOf(at, out, axis);
-      if (given?.[axis] !== undefined && given[axis] > 0) return given[axis] as number;
-      // What the shape says may not hold any more: -1 may have stood for an axis that is another now.
-      if (typeof to?.[axis] === 'number') return to[axis] as number;
-      const same = copies && to?.[axis] !== undefined && from?.[axis] === to[axis] && !at.kept(x, axis);
-      if (same || given?.[axis] === 0) return 0;
-      if (!open) {
-        open = true;
-        return -1;
-      }
-      return given?.[axis] ?? at.before(out)?.[axis] ?? 1;
-    });
-    return withInput(at.node, 1, at.constant(values));
+    const given = at.integers(name);
+    const kept = (axis: number) => at.kept(out, axis)?.length;
+    if (given) {
+      if (!changed(at)) return at.node;
+      return withInput(at.node, 1, at.constant(given.map((size, axis) => kept(axis) ?? size)));
+    }
+    // What it was worked out of may be sizes of other tensors, which have changed.
+    const target = constantTarget(at.symbolic(x), at.symbolic(out), kept);
+    if (!target) return at.node;
+    return withAttributes(withInput(at.node, 1, at.constant(target)), { allowzero: undefined });
   },
 };
 

@@ -21,6 +21,17 @@ test('MaxPool that numbers its places by columns: gradients by differences', asy
   await checkNode({ ...node, outputs: 2 });
 });
 
+test('MaxPool of windows that are padded, or overlap where it hardly shows: gradients by differences', async () => {
+  const attributes = { kernel_shape: [2, 3], strides: [2, 3], pads: [1, 1, 0, 1] };
+  await checkNode({ op: 'MaxPool', inputs: [spaced(random, [2, 2, 8, 6])], attributes });
+  // Two windows of 3 cells, as long together as the 6 that there are.
+  await checkNode({
+    op: 'MaxPool',
+    inputs: [spaced(random, [3, 4, 6])],
+    attributes: { kernel_shape: [3], strides: [2] },
+  });
+});
+
 test('MaxPool gives its places itself, and is not run twice', async () => {
   const inputs = [spaced(random, [1, 1, 4, 4])];
   const node: OneNode = { op: 'MaxPool', opset: 18, inputs, attributes: { kernel_shape: [2, 2] } };

@@ -16,7 +16,7 @@ import { checkRemoval, someUnits } from './removal.js';
 test('a random network without channels is the network with their weights set to zero', async () => {
   let removed = 0;
   const changed = new Set<string>();
-  for (let seed = 1; seed <= 120; seed++) {
+  for (let seed = 1; seed <= 60; seed++) {
     const model = randomBranchy(seed);
     const grouping = await pruningGroups(model);
     const chosen = someUnits(grouping, 0.5, seed);
@@ -26,7 +26,7 @@ test('a random network without channels is the network with their weights set to
       if (node !== grouping.model.graph.nodes[i]) changed.add(node.opType);
     });
   }
-  assert.ok(removed > 1000, `${removed} units`);
+  assert.ok(removed > 500, `${removed} units`);
   for (const type of ['Conv', 'ConvTranspose', 'Split', 'Slice', 'Reshape', 'Pad']) {
     assert.ok(changed.has(type), `no ${type} was made smaller`);
   }

@@ -6,7 +6,12 @@ import { initializerElements } from '../../../onnx/initializer.js';
 import type { Model } from '../../../onnx/model.js';
 import { elementCount } from '../../../onnx/tensor.js';
 import { pruningGroups } from '../../../operators/prune/groups.js';
-import { Structured, type StructuredOptions, type UnitWeight } from '../../../operators/prune/structured.js';
+import {
+  filledUnits,
+  Structured,
+  type StructuredOptions,
+  type UnitWeight,
+} from '../../../operators/prune/structured.js';
 import { weightArrays } from '../../../operators/prune/weights.js';
 
 const OPTIONS: StructuredOptions = { score: 'l2', scope: 'layer', atLeast: 1, multipleOf: 1 };
@@ -104,6 +109,20 @@ test('as many stay as must, and what stays is a multiple', async () => {
     multiple.gone().map(({ length }) => length),
     [8, 4],
   );
+});
+
+test('unless told, blocks of eight channels are filled, but not of heads, of small groups, and of what is less', () => {
+  const group = (kind: 'channels' | 'heads', count: number, size = 1) => ({
+    ...{ kind, units: Array.from({ length: count }, (_, id) => ({ id, indices: [new Array<number>(size).fill(id)] })) },
+  });
+  const left = (of: ReturnType<typeof group>, wanted: number) => filledUnits(of, wanted, { multipleOf: undefined });
+  assert.equal(left(group('channels', 64), 45), 48);
+  assert.equal(left(group('channels', 64), 43), 40);
+  assert.equal(left(group('channels', 64), 3), 3);
+  assert.equal(left(group('channels', 12), 7), 7);
+  assert.equal(left(group('heads', 16), 9), 9);
+  assert.equal(left(group('channels', 32, 4), 9), 10, 'units of four channels');
+  assert.equal(filledUnits(group('channels', 20), 19, { multipleOf: 8 }), 16);
 });
 
 test('taylor: the units whose removal the loss would feel least go, however large they are', async () => {

@@ -3,10 +3,14 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { silent } from '../../../base/progress.js';
+import { initializerBytes } from '../../../onnx/initializer.js';
+import type { Initializer } from '../../../onnx/model.js';
 import { readModel } from '../../../onnx/read.js';
+import { writeModel } from '../../../onnx/write.js';
 import { describeModel } from '../../../operators/model-files.js';
 import type { Agreement } from '../../../operators/qat/agreement.js';
 import { qat } from '../../../operators/qat.js';
+import { weightValues } from '../../../operators/quantise/graph/view.js';
 import { sptq } from '../../../operators/sptq.js';
 import type { Facts } from '../../../operators/variant.js';
 import { applied, picture, workloadOf } from '../quantise/own-workload.js';
@@ -89,6 +93,35 @@ test('training that is cut off goes on to the same model, bit for bit', async (t
   await assert.rejects(run('cut', 13), { kind: 'cancelled' });
   assert.equal(Buffer.compare(await run('cut'), whole), 0);
 });
+
+test('behind prune, zeros of the weights stay zeros', async (t) => {
+  const { workload, folder } = await toyPictures(t);
+  const model = await readModel(workload.modelPath);
+  const zeroed = model.graph.initializers.map((each): Initializer => {
+    if (each.name !== 'second.w') return each;
+    const values = weightValues(each).map((value, i) => (i % 3 === 0 ? 0 : value));
+    return { ...each, data: { kind: 'raw', bytes: new Uint8Array(values.buffer) } };
+  });
+  const path = join(folder, 'pruned.onnx');
+  await writeModel({ ...model, graph: { ...model.graph, initializers: zeroed } }, path);
+  const taken = { operator: 'prune', options: {}, version: 1, tookMs: 0, cached: false, facts: {} };
+  const outDir = join(folder, 'pruned');
+  await mkdir(outDir);
+  const context = { workload, threads: 1, outDir, workDir: join(folder, 'work'), progress: silent };
+  for (const steps of [[taken], []]) {
+    const variant = { name: 'pruned', stages: [await describeModel(path)], steps };
+    const options = { train: { ...TRAIN, optimizer: { kind: 'adamw', rate: 0.02 } } };
+    await qat.apply(variant, options, { ...context, workDir: join(folder, `work-${steps.length}`), signal: NEVER });
+    const made = await readModel(join(outDir, 'model.onnx'));
+    const int8 = made.graph.initializers.find(({ name }) => name === 'second.w_quantized') as Initializer;
+    const bytes = initializerBytes(int8);
+    const zeros = bytes.filter((value, i) => i % 3 === 0 && value === 0).length;
+    const all = Math.ceil(bytes.length / 3);
+    assert.ok(steps.length > 0 ? zeros === all : zeros < all, `${zeros} of ${all}`);
+  }
+});
+
+const NEVER = new AbortController().signal;
 
 test('with a largest drop, nodes go back to float until it holds', async (t) => {
   const { workload, folder } = await toyPictures(t);

@@ -180,7 +180,10 @@ function scattered(
 /** Some of a list, from its first to its last. */
 function spread(list: readonly string[], count: number): readonly string[] {
   if (list.length <= count) return list;
-  return Array.from({ length: count }, (_, i) => list[Math.round((i * (list.length - 1)) / (count - 1))] as string);
+  return Array.from(
+    { length: count },
+    (_, i) => list[Math.round((i * (list.length - 1)) / Math.max(1, count - 1))] as string,
+  );
 }
 
 /** A direction of length 1: half the gradient's, half a random one. */

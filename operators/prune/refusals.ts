@@ -1,0 +1,81 @@
+import { TierbedError } from '../../base/errors.js';
+import type { Grouping, PruningGroup } from './groups.js';
+import type { PrunePlan } from './options.js';
+import { type UnitWeight, unitsToRemove } from './structured.js';
+
+type StructuredPlan = Extract<PrunePlan, { kind: 'structured' }>;
+
+/**
+ * Refuses what would remove nothing, or leave too little.
+ *
+ * @param groups those that may lose units
+ * @throws TierbedError `invalid`
+ */
+export function refuseImpossible(
+  { groups: all, stays }: Pick<Grouping, 'groups' | 'stays'>,
+  groups: readonly PruningGroup[],
+  plan: StructuredPlan,
+  name: string,
+): void {
+  if (groups.length === 0) {
+    const kinds = [...new Set(all.map(({ kind }) => kind))].join(', ');
+    const reasons = [...new Set(stays.map(({ reason }) => reason))].slice(0, 3).join('; ');
+    throw new TierbedError('invalid', `${name} has no ${plan.units.join(', ')} that can be removed (${reasons})`, {
+      fix: kinds ? `It has ${kinds}: name them in \`units\`, or exclude less.` : 'Use `kind: unstructured`.',
+    });
+  }
+  const removes = plan.scope === 'layer' ? removesOfEach(groups, plan) : removesOfAll(groups, plan);
+  if (removes) return;
+  throw new TierbedError(
+    'invalid',
+    `prune: a sparsity of ${plan.sparsity} removes no unit of ${name}: its groups are too small`,
+    { fix: 'Ask for more, or lower `multipleOf`.' },
+  );
+}
+
+/** @throws TierbedError `invalid` when a group would keep too few */
+function removesOfEach(groups: readonly PruningGroup[], plan: StructuredPlan): boolean {
+  const { sparsity, atLeast } = plan;
+  const rows = groups.map((group) => {
+    const { name, kind, units } = group;
+    return { name, kind, units: units.length, gone: unitsToRemove(group, sparsity, plan) };
+  });
+  const [first, ...others] = rows.filter(({ units, gone }) => units - gone < atLeast);
+  if (!first) return rows.some(({ gone }) => gone > 0);
+  const { name, kind, units, gone } = first;
+  const more = others.length > 0 ? `; ${others.length} more groups keep too few` : '';
+  throw new TierbedError(
+    'invalid',
+    `prune: a sparsity of ${sparsity} leaves ${units - gone} of ${units} ${kind} of ${name}, and ${atLeast} must stay${more}`,
+    { fix: 'Ask for less, lower `atLeast`, exclude its weights, or set `scope: global`.' },
+  );
+}
+
+/** @throws TierbedError `invalid` when so many cannot go */
+function removesOfAll(groups: readonly PruningGroup[], { sparsity, atLeast }: StructuredPlan): boolean {
+  const total = groups.reduce((sum, { units }) => sum + units.length, 0);
+  const most = groups.reduce((sum, { units }) => sum + Math.max(0, units.length - atLeast), 0);
+  const wanted = Math.floor(sparsity * total);
+  if (wanted <= most) return wanted > 0;
+  throw new TierbedError(
+    'invalid',
+    `prune: ${wanted} of ${total} units would go, and no more than ${most} can: ${atLeast} of each group must stay`,
+    { fix: 'Ask for less, or lower `atLeast`.' },
+  );
+}
+
+/** @throws TierbedError `invalid` when a group has nothing that the score is made of */
+export function refuseWithoutScores(
+  groups: readonly PruningGroup[],
+  weights: ReadonlyMap<string, UnitWeight>,
+  { score }: Pick<StructuredPlan, 'score'>,
+): void {
+  const counts = (weight: UnitWeight | undefined): boolean =>
+    weight !== undefined && (score === 'bn-scale' ? weight.bnScale : weight.dims.length > 1);
+  const without = groups.find(({ axes }) => !axes.some(({ tensor }) => counts(weights.get(tensor))));
+  if (!without) return;
+  const wanted = score === 'bn-scale' ? 'scale of a BatchNormalization' : 'float32 weight';
+  throw new TierbedError('invalid', `prune: the ${without.kind} of ${without.name} have no ${wanted}`, {
+    fix: score === 'bn-scale' ? 'Use `score: l2`.' : 'Export the model in float32.',
+  });
+}
