@@ -48,11 +48,13 @@ export function emitBatchNormalization(builder: GraphBuilder, node: Node, shape:
   }
   const names = batchStatisticsOf(node);
   const over = builder.int64(axes);
-  const centre = builder.node('ReduceMean', [x, over], { keepdims: 1 });
+  // Every tensor is named after the node: nodes that come later in the model have yet to claim their names.
+  const centre = builder.node('ReduceMean', [x, over], { keepdims: 1 }, `${name}.centre`);
   const centred = builder.node('Sub', [x, centre], {}, names.centred);
   // Not ReduceSumSquare, which has no fast kernel.
-  const squares = builder.node('ReduceSum', [builder.node('Mul', [centred, centred]), over], { keepdims: 0 });
-  const batchVariance = builder.node('Mul', [squares, builder.float32(1 / count)], {}, names.variance);
+  const squares = builder.node('Mul', [centred, centred], {}, `${name}.squares`);
+  const total = builder.node('ReduceSum', [squares, over], { keepdims: 0 }, `${name}.squares_total`);
+  const batchVariance = builder.node('Mul', [total, builder.float32(1 / count)], {}, names.variance);
   const channels = builder.int64([shape[1] as number]);
   const batchMean = builder.node('Reshape', [centre, channels], {}, names.mean);
   const epsilon = float(floatAttr(node, 'epsilon') ?? 1e-5);

@@ -74,13 +74,14 @@ interface Job {
 interface Trained {
   readonly model: Model;
   readonly heads: readonly ExitHead[];
-  readonly facts: readonly Facts[];
+  /** By the tensor that the exit is at; or of `all`. */
+  readonly facts: Readonly<Record<string, Facts>>;
 }
 
 async function trainHeads({ model, exits, heads, options, context }: Job): Promise<Trained> {
   const { workload, workDir, threads, progress, signal } = context;
   const { output } = classificationOf(workload);
-  const facts: Facts[] = [];
+  const facts: Record<string, Facts> = {};
   const trained: ExitHead[] = [];
   for (const [i, exit] of exits.entries()) {
     const head = heads[i] as ExitHead;
@@ -93,7 +94,7 @@ async function trainHeads({ model, exits, heads, options, context }: Job): Promi
       folder: join(workDir, `exit-${i}`),
     });
     trained.push(headOf(result.model, head, i));
-    facts.push(result.facts);
+    facts[exit.tensor] = result.facts;
   }
   return { model, heads: trained, facts };
 }
@@ -125,7 +126,7 @@ async function trainAll({ model, exits, heads, options, context }: Job, pruned: 
   return {
     model: withWeightsOf(result.model, model),
     heads: heads.map((head, i) => headOf(result.model, head, i)),
-    facts: [result.facts],
+    facts: { all: result.facts },
   };
 }
 

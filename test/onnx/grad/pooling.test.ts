@@ -30,6 +30,12 @@ test('MaxPool of windows that are padded, or overlap where it hardly shows: grad
     inputs: [spaced(random, [3, 4, 6])],
     attributes: { kernel_shape: [3], strides: [2] },
   });
+  // Windows whose cells lie in turns, and meet.
+  await checkNode({
+    op: 'MaxPool',
+    inputs: [spaced(random, [3, 4, 9])],
+    attributes: { kernel_shape: [2], strides: [2], dilations: [2] },
+  });
 });
 
 test('MaxPool gives its places itself, and is not run twice', async () => {

@@ -6,9 +6,12 @@ import { initializerBytes } from '../../../onnx/initializer.js';
 import type { Model } from '../../../onnx/model.js';
 import { readModel } from '../../../onnx/read.js';
 import { writeModel } from '../../../onnx/write.js';
+import { renamedValues } from '../../../operators/distill/rename.js';
 import { evaluate } from '../../../operators/evaluate.js';
 import { buildVariants } from '../../../operators/recipe.js';
 import type { Facts, Variant } from '../../../operators/variant.js';
+import { architecture } from '../../../workloads/zoo/architectures.js';
+import { freshWeights } from '../../../workloads/zoo/fresh-weights.js';
 import { bert, brightest, pictures, type TestWorkload, texts } from './support.js';
 
 async function distilled(
@@ -148,6 +151,29 @@ test('what is pruned is taught by the model as it was, and keeps its zeros', asy
   );
   assert.notDeepEqual(after, before);
   assert.equal(made?.facts?.kept, 'zeros');
+});
+
+test('another file of the student makes another variant', async (t) => {
+  const work = await pictures(t);
+  const path = join(work.folder, 'student.onnx');
+  const made: (string | undefined)[] = [];
+  for (const seed of [1, 2, 1]) {
+    const { model } = architecture('resnet20').build(freshWeights(seed), { ...zoo.options, classes: 3, imageSize: 8 });
+    await writeModel(
+      renamedValues(
+        model,
+        new Map([
+          ['input', 'x'],
+          ['logits', 'scores'],
+        ]),
+      ),
+      path,
+    );
+    const { variant } = await distilled(work, { student: path, train: { epochs: 1, batch: 8 } });
+    made.push(variant.stages[0]?.files[0]?.path);
+  }
+  assert.notEqual(made[1], made[0]);
+  assert.equal(made[2], made[0]);
 });
 
 test('students that make no sense are refused before anything is built', async (t) => {

@@ -29,8 +29,10 @@ test('trained heads leave the model as it is, and are as right as fitted ones or
   const [own, its] = [facts, fitted.facts].map(({ exits }) => exits[0] as unknown as Facts);
   assert.ok(Number(own?.tuningAccuracy) >= Number(its?.tuningAccuracy) - 0.05, `${own?.tuningAccuracy}`);
   assert.equal(own?.lambda, undefined);
-  const { trains, training, items } = facts as unknown as Facts & { items: Facts; training: readonly Facts[] };
-  assert.deepEqual([trains, training.length, items], ['heads', 1, { training: 60, tuning: 60 }]);
+  const { trains, training, items } = facts as unknown as Facts & { items: Facts; training: { b: Facts } };
+  assert.deepEqual([trains, items], ['heads', { training: 60, tuning: 60 }]);
+  // A weight and a bias, and nothing of the front that they are behind.
+  assert.equal((training.b.trained as Facts).weights, 2);
   assert.equal((await evaluate(work, variant.stages, 'evaluation', { threads: 1 })).n, 60);
 });
 

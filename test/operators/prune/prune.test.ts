@@ -7,6 +7,7 @@ import { denseTensor } from '../../../onnx/tensor.js';
 import { evaluate } from '../../../operators/evaluate.js';
 import { identity } from '../../../operators/identity.js';
 import { prune } from '../../../operators/prune.js';
+import { buildVariants } from '../../../operators/recipe.js';
 import { pruned, residualModel, stripeWorkload } from './support.js';
 
 const TRAIN = { epochs: 12, batch: 16, optimizer: { kind: 'adam', rate: 0.01 } };
@@ -163,4 +164,19 @@ test('a quantised model is refused, as a file and as a recipe', async (t) => {
     assert.match(misfit?.fix ?? '', new RegExp(`prune\\+${operator}`));
   }
   assert.equal(prune.after?.([{ operator: identity.name, options: {} }], { sparsity: 0.5 }), undefined);
+});
+
+test('a pruned model is quantised and cut as any other', async (t) => {
+  const work = await stripeWorkload(t, residualModel());
+  const half = { operator: 'prune', options: { sparsity: 0.5, train: false } };
+  const sptq = [half, { operator: 'sptq', options: { items: 8 } }];
+  const [small] = await buildVariants(work, 'x', sptq, { cache: work.cache, threads: 1 });
+  assert.deepEqual(
+    small?.steps.map(({ operator }) => operator),
+    ['prune', 'sptq'],
+  );
+  const cut = [half, { operator: 'partition', options: { at: ['Relu_0'] } }];
+  const [two] = await buildVariants(work, 'y', cut, { cache: work.cache, threads: 1 });
+  assert.equal(two?.stages.length, 2);
+  assert.equal(two.steps[0]?.cached, true, 'pruned once for both');
 });
