@@ -68,6 +68,7 @@ export class GraphBuilder {
   readonly #reserved = new Set<string>();
   readonly #constants = new Map<string, Value>();
   readonly #counters = new Map<string, number>();
+  readonly #reserved = new Set<string>();
 
   constructor(options: GraphBuilderOptions, base?: Model) {
     this.#options = options;
@@ -90,6 +91,11 @@ export class GraphBuilder {
       for (const output of node.outputs) if (output) builder.#tensors.add(output);
     }
     return builder;
+  }
+
+  /** Keeps the names of a graph's nodes and tensors, which are to be added later: none is made up that is among them. */
+  reserve(nodes: readonly Node[]): void {
+    for (const { name, outputs } of nodes) for (const each of [name, ...outputs]) this.#reserved.add(each);
   }
 
   /** Whether a tensor of that name exists. */

@@ -36,7 +36,8 @@ export interface TrainOwnOptions {
 }
 
 /**
- * Trains all that the project keeps of a workload, from nothing: its networks, and the steps of recipes that train.
+ * Trains all that the project keeps of a workload, from nothing: its networks, and the steps of recipes that train. What
+ * recipes without such a step are worth is noted, too.
  *
  * @returns what each is worth
  * @throws as `buildVariants` and `evaluate`
@@ -88,7 +89,7 @@ async function trainNetwork(own: OwnWorkload, network: OwnNetwork, options: Trai
   return { path, record: await recordOf(workload, kept[0] as Variant, trained.steps[0]?.tookMs ?? 0, [], options) };
 }
 
-/** Each step of a recipe that trains, and what the whole recipe is worth; undefined where none of them trains. */
+/** Each step of a recipe that trains, and what the whole recipe is worth; undefined where it gives several variants. */
 async function trainRecipe(
   workload: Workload,
   recipe: string,

@@ -19,13 +19,13 @@ function tierbed(...args: string[]): Promise<{ code: number; stdout: string; std
   });
 }
 
-test('zoo list names the eight networks, for people and for programs', async () => {
+test('zoo list names the networks, for people and for programs', async () => {
   const table = await tierbed('zoo', 'list');
   assert.equal(table.code, 0);
   assert.match(table.stdout, /wide_resnet101_2.*126\.89 M.*layer3\.16/);
   assert.match(table.stdout, /roberta-tiny.*27\.98 M/);
   const networks = JSON.parse((await tierbed('zoo', 'list', '--json')).stdout) as Record<string, unknown>[];
-  assert.equal(networks.length, 8);
+  assert.equal(networks.length, 14);
   for (const network of networks) {
     assert.deepEqual(Object.keys(network), [
       'name',
@@ -42,6 +42,17 @@ test('zoo list names the eight networks, for people and for programs', async () 
       'reference',
     ]);
   }
+});
+
+test('zoo build takes what is other than published, and weights to train from', async () => {
+  const out = join(folder, 'small.onnx');
+  const args = ['resnet20', '--set', 'classes=3', '--set', 'channels=[8, 8, 16]', '--fresh', '--out', out, '--json'];
+  const { code, stdout, stderr } = await tierbed('zoo', 'build', ...args);
+  assert.equal(code, 0, stderr);
+  const { parameters } = JSON.parse(stdout) as { parameters: number };
+  assert.ok(parameters > 10_000 && parameters < 30_000, stdout);
+  const wrong = await tierbed('zoo', 'build', 'resnet20', '--set', 'layers=3', '--out', out);
+  assert.match(wrong.stderr, /layers: unknown key; allowed: classes, imageSize, blocks/);
 });
 
 test('zoo build writes a model of full size that runs', async () => {

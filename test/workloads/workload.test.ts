@@ -74,7 +74,7 @@ describe('the schema of a workload', () => {
 
   it('speaks of what is wrong, and of the choice that was made alone', () => {
     const wrong: [unknown, string[]][] = [
-      [{ use: 'photos' }, ['/use {"allowedValues":["pictures"]}']],
+      [{ use: 'photos' }, ['/use {"allowedValues":["pictures","text"]}']],
       [{ use: 'pictures', metric: 'top1' }, [' {"additionalProperty":"metric"}']],
       [
         { ...model, metric: 'bleu' },

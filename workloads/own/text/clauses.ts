@@ -229,6 +229,6 @@ function reported(random: Random, inner: Clause, depth: number): Clause {
 
 /** A clause about `a` and perhaps `b`. */
 export function anyClause(random: Random, a: string, b: string): Clause {
-  if (random.integer(3) > 0) return pickForm(random, FORMS)(random, a, b);
-  return reported(random, pickForm(random, NESTABLE)(random, a, b), 1 + random.integer(2));
+  if (random.integer(4) > 0) return pickForm(random, FORMS)(random, a, b);
+  return reported(random, pickForm(random, NESTABLE)(random, a, b), random.integer(3) === 0 ? 2 : 1);
 }

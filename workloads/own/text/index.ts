@@ -27,7 +27,7 @@ export const text: OwnWorkload = {
   networks: {
     teacher: {
       name: 'bert-mini',
-      options: { ...FIT, layers: 3, hidden: 64, heads: 4, intermediate: 128 },
+      options: { ...FIT, layers: 3, hidden: 96, heads: 4, intermediate: 192 },
       training: { ...TRAINING, epochs: 8 },
     },
     student: {

@@ -9,7 +9,7 @@ import { VOCABULARY } from './words.js';
 export const GENERATOR_VERSION = 1;
 
 /** Tokens of an item, padding included. */
-export const TEXT_LENGTH = 40;
+export const TEXT_LENGTH = 28;
 
 const IDS = new Map(VOCABULARY.map((word, id) => [word, id]));
 
@@ -27,7 +27,7 @@ export function textItems(seed: number, part: WorkloadPart, count: number): read
 
 /**
  * A pair of segments as BERT has them, `[CLS] thing [SEP] words [SEP]`, padded on the right: `input_ids`,
- * `attention_mask` and `token_type_ids`, each int64 [1, 40].
+ * `attention_mask` and `token_type_ids`, each int64 [1, 28].
  */
 export function encodedText({ thing, words }: Text): Uint8Array {
   const tokens = ['[CLS]', thing, '[SEP]', ...words, '[SEP]'];

@@ -15,11 +15,11 @@ export interface Text {
   readonly label: TextClass;
 }
 
-/** Words of a text at most: with the thing and three special tokens it fits 40. */
-const LONGEST = 36;
+/** Words of a text at most: with the thing and three special tokens it fits 28. */
+const LONGEST = 24;
 
 /**
- * Text `index` of a part: up to four clauses about two or three things, one of which is asked for. Classes take turns.
+ * Text `index` of a part: up to three clauses about two or three things, one of which is asked for. Classes take turns.
  * It depends on seed, part and index alone.
  */
 export function writeText(seed: number, part: WorkloadPart, index: number): Text {
@@ -28,7 +28,7 @@ export function writeText(seed: number, part: WorkloadPart, index: number): Text
   for (;;) {
     const things = someThings(random, 2 + random.integer(2));
     const thing = random.pick(things);
-    const clauses = Array.from({ length: 2 + random.integer(3) }, () => {
+    const clauses = Array.from({ length: 1 + random.integer(3) }, () => {
       const [a, b] = random.shuffle(things) as [string, string];
       return anyClause(random, a, b);
     });
