@@ -68,7 +68,6 @@ export class GraphBuilder {
   readonly #reserved = new Set<string>();
   readonly #constants = new Map<string, Value>();
   readonly #counters = new Map<string, number>();
-  readonly #reserved = new Set<string>();
 
   constructor(options: GraphBuilderOptions, base?: Model) {
     this.#options = options;
@@ -201,11 +200,6 @@ export class GraphBuilder {
       metadataProps: [],
     });
     return names;
-  }
-
-  /** Keeps the names of nodes that are copied later, and of their outputs: no name that is made is one of these. */
-  reserve(nodes: readonly Node[]): void {
-    for (const { name, outputs } of nodes) for (const each of [name, ...outputs]) this.#reserved.add(each);
   }
 
   /**

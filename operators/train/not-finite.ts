@@ -1,6 +1,5 @@
 import { GraphBuilder } from '../../onnx/build.js';
 import type { TrainingGraph } from '../../onnx/grad/training-graph.js';
-import { GraphIndex } from '../../onnx/graph.js';
 import { inferValues, type TensorType } from '../../onnx/infer.js';
 import { DATA_TYPE, type Model, type Node } from '../../onnx/model.js';
 import { openModel } from '../../onnx/runtime/session.js';
