@@ -92,6 +92,11 @@ export class GraphBuilder {
     return builder;
   }
 
+  /** Keeps the names of a graph's nodes and tensors, which are to be added later: none is made up that is among them. */
+  reserve(nodes: readonly Node[]): void {
+    for (const { name, outputs } of nodes) for (const each of [name, ...outputs]) this.#reserved.add(each);
+  }
+
   /** Whether a tensor of that name exists. */
   has(name: string): boolean {
     return this.#tensors.has(name);
@@ -195,11 +200,6 @@ export class GraphBuilder {
       metadataProps: [],
     });
     return names;
-  }
-
-  /** Keeps the names of nodes that are copied later, and of their outputs: no name that is made is one of these. */
-  reserve(nodes: readonly Node[]): void {
-    for (const { name, outputs } of nodes) for (const each of [name, ...outputs]) this.#reserved.add(each);
   }
 
   /**

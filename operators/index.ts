@@ -20,10 +20,10 @@ export const OPERATORS: readonly Operator[] = [
   sptq,
   dynamic,
   fp16,
-  prune,
-  distill,
   train,
+  prune,
   qat,
+  distill,
 ];
 
 /** @throws TierbedError `invalid` when there is no operator of this name */

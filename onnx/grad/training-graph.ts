@@ -14,7 +14,6 @@ import { lower } from './blocked/lower.js';
 import { differentiate, type Gradient } from './differentiate.js';
 import { fuseGelu } from './fuse-gelu.js';
 import { withKnownValues } from './known-values.js';
-import { inOrder } from './order.js';
 import { bindBatch, staticShapes } from './static-shapes.js';
 
 /** The version of ai.onnx that training graphs have at least: they are run here and shipped nowhere. */
@@ -112,7 +111,7 @@ export async function trainingGraph(given: Model, options: TrainingGraphOptions)
   for (const { batchMean, batchVariance } of statistics) for (const name of [batchMean, batchVariance]) give(name);
   for (const name of outputs) give(name);
   const made = builder.build();
-  return { model: inOrder(blocked ? fuseBlocked(lower(made, types)) : made), loss, gradients, statistics };
+  return { model: blocked ? fuseBlocked(lower(made, types)) : made, loss, gradients, statistics };
 }
 
 function knownShape(shapes: ReadonlyMap<string, TensorType>, tensor: Value): readonly number[] {

@@ -3,8 +3,9 @@ import { DATA_TYPE, type Model } from '../../onnx/model.js';
 import type { StepView, TrainPlugin } from './types.js';
 
 /**
- * Keeps what pruning set to zero at zero while the rest is trained: elements of the weights that are exactly 0 at the
- * start have no gradient, so that they gather no momentum either, and are 0 after every step.
+ * Keeps what pruning set to zero at zero while the rest is trained: elements of matrices and kernels that are exactly 0
+ * at the start have no gradient, so that they gather no momentum either, and are 0 after every step. Biases and
+ * normalisations are not pruned, and a network that begins may have them all at 0.
  *
  * @param weights names of those that are trained
  */
@@ -12,7 +13,7 @@ export function keepZeros({ graph }: Model, weights: readonly string[]): TrainPl
   const trained = new Set(weights);
   const zeros = new Map<string, Uint32Array>();
   for (const weight of graph.initializers) {
-    if (!trained.has(weight.name) || weight.dataType !== DATA_TYPE.float32) continue;
+    if (!trained.has(weight.name) || weight.dataType !== DATA_TYPE.float32 || weight.dims.length < 2) continue;
     const found = zerosOf(new Float32Array(Uint8Array.from(initializerBytes(weight)).buffer));
     if (found.length > 0) zeros.set(weight.name, found);
   }

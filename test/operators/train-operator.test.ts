@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { problemOf } from '../../base/checked-yaml.js';
+import { Random } from '../../base/random.js';
 import { readModel } from '../../onnx/read.js';
 import { writeModel } from '../../onnx/write.js';
 import { applyRecipe } from '../../operators/apply-recipe.js';
@@ -10,8 +11,10 @@ import { checkRecipe } from '../../operators/check-recipe.js';
 import { evaluate } from '../../operators/evaluate.js';
 import { buildVariants } from '../../operators/recipe.js';
 import { train } from '../../operators/train.js';
-import type { Step, Variant } from '../../operators/variant.js';
+import type { Step, TakenStep, Variant } from '../../operators/variant.js';
 import type { Workload } from '../../workloads/types.js';
+import { needsSharedData } from '../support/shared-data.js';
+import { tensorItem, tensorWorkload } from '../support/tensor-workload.js';
 import { mlp, newFolder, points, pointWorkload, weightsOf } from './train/toy.js';
 
 const OPTIONS = {
@@ -90,4 +93,27 @@ test('options are checked: names, kinds, and what belongs to each kind', () => {
   assert.match(problem({ optimizer: { kind: 'sgd', betas: [0.9, 0.99] } }), /betas/);
   assert.match(problem({ schedule: { kind: 'step', every: 3 } }), /factor/);
   assert.match(problem({ augment: [{ kind: 'crop' }] }), /pad/);
+});
+
+test('an old model that is fixed to one item is refused with a batch, and trained one by one', async (t) => {
+  const data = needsSharedData(t);
+  if (!data) return;
+  const modelPath = join(data, 'models', 'mnist_cnn_opset8.onnx');
+  const random = new Random(1);
+  const training = Array.from({ length: 24 }, (_, i) => {
+    const item = tensorItem(`${i}`, random.fillUniform(new Float32Array(784), 0, 255), [1, 1, 28, 28], 'Input3');
+    return { ...item, label: String(i % 10) };
+  });
+  const postprocess = { kind: 'argmax', output: 'Plus214_Output_0' } as const;
+  const workload = tensorWorkload({ name: 'mnist', modelPath, training, postprocess, metric: 'top1' });
+  const settings = { epochs: 1, optimizer: { kind: 'sgd', rate: 1e-8 } } as const;
+  const [byOne, byEight] = [1, 8].map((batch) => [{ operator: 'train', options: { ...settings, batch } }]);
+  await assert.rejects(made(workload, byEight as Step[], await newFolder()), {
+    kind: 'invalid',
+    message: /'Plus214_Output_0' is \[1, 10\] for 8 items/,
+    fix: /batch: 1/,
+  });
+  const variant = await made(workload, byOne as Step[], await newFolder());
+  const { steps } = (variant.steps[0] as TakenStep).facts;
+  assert.equal(steps, 24);
 });

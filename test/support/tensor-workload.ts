@@ -7,9 +7,10 @@ export function tensorItem(
   id: string,
   values: readonly number[] | Float32Array,
   shape?: readonly number[],
+  name = 'x',
 ): WorkloadItem {
   const tensor = float32Tensor(shape ?? [1, values.length], Float32Array.from(values));
-  return { id, label: '', read: async () => encodeItemFile([{ name: 'x', tensor }]) };
+  return { id, label: '', read: async () => encodeItemFile([{ name, tensor }]) };
 }
 
 /** A workload of items of tensors, without a model's file. */

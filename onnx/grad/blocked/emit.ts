@@ -1,4 +1,4 @@
-import type { Attributes, GraphBuilder, NodeOptions, Value } from '../../build.js';
+import type { Attributes, GraphBuilder, Value } from '../../build.js';
 import { NCHWC } from './domain.js';
 
 /** Sizes of a picture: [N, C, H, W]. */
@@ -20,13 +20,9 @@ export class BlockedEmitter {
   readonly builder: GraphBuilder;
   readonly block: number;
 
-  readonly #freeName: (() => string) | undefined;
-
-  /** @param freeName gives names for nodes, where the builder cannot see which will be taken */
-  constructor(builder: GraphBuilder, block: number, freeName?: () => string) {
+  constructor(builder: GraphBuilder, block: number) {
     this.builder = builder;
     this.block = block;
-    this.#freeName = freeName;
     builder.useDomain(NCHWC, 1);
     builder.useDomain('com.microsoft', 1);
   }
@@ -38,7 +34,7 @@ export class BlockedEmitter {
 
   /** @param name of the result; one is made up unless given */
   emit(opType: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}, name?: string): Value {
-    return this.builder.node(opType, inputs, attributes, this.#named(name));
+    return this.builder.node(opType, inputs, attributes, name === undefined ? {} : { name });
   }
 
   reshape(x: Value, shape: readonly number[], name?: string): Value {
@@ -50,12 +46,7 @@ export class BlockedEmitter {
   }
 
   #native(opType: string, inputs: readonly (Value | undefined)[], attributes: Attributes, name?: string): Value {
-    return this.builder.node(opType, inputs, attributes, { ...this.#named(name), domain: NCHWC });
-  }
-
-  #named(name: string | undefined): NodeOptions {
-    const chosen = name ?? this.#freeName?.();
-    return chosen === undefined ? {} : { name: chosen };
+    return this.builder.node(opType, inputs, attributes, { ...(name !== undefined && { name }), domain: NCHWC });
   }
 
   /** A plain picture in the blocked layout; its channels must be a multiple of 4. */

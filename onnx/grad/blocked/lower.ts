@@ -14,11 +14,9 @@ export function lower(model: Model, shapes: ReadonlyMap<string, TensorType>): Mo
   const builder = GraphBuilder.from({ ...model, opsetImport, graph: { ...model.graph, nodes: [] } });
   builder.reserve(model.graph.nodes);
   const sizes = (name: string): Picture => shapes.get(name)?.shape as unknown as Picture;
-  let lowered = 0;
-  const freeName = (): string => `lowered_${lowered++}`;
   for (const node of nodes) {
     if (node.domain !== BLOCKED) builder.copy(node);
-    else LOWERED[node.opType]?.(new BlockedEmitter(builder, intAttr(node, 'block') as number, freeName), node, sizes);
+    else LOWERED[node.opType]?.(new BlockedEmitter(builder, intAttr(node, 'block') as number), node, sizes);
   }
   return builder.build();
 }

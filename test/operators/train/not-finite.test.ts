@@ -74,7 +74,7 @@ test('an item that is not finite is named', async () => {
 });
 
 test('a training that diverges is stopped, with its loss and rate', async () => {
-  const optimizer = { kind: 'sgd', rate: 300, momentum: 0.9 } as const;
+  const optimizer = { kind: 'sgd', rate: 30, momentum: 0.9 } as const;
   await assert.rejects(trained({ optimizer }), {
     kind: 'invalid',
     message:
