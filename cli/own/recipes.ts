@@ -7,7 +7,7 @@ import { parseStudy } from '../../services/orchestrator/study/study.js';
 /** Studies of the project's own workloads whose trained steps it keeps, so that nobody who runs them waits for training. */
 const STUDIES = ['quickstart.yaml'];
 
-/** The recipes of these studies, by name; one that two of them have is the same in both. */
+/** The recipes of these studies, by name. */
 export async function ownRecipes(): Promise<ReadonlyMap<string, readonly Step[]>> {
   const recipes = new Map<string, readonly Step[]>();
   for (const file of STUDIES) {

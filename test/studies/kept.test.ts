@@ -16,7 +16,7 @@ import { KEPT } from '../../workloads/own/kept-network.js';
 
 const record = await readRecord(KEPT);
 
-test('every step that trains, of the quickstart and the study of the rest, is kept: nobody waits for training', async (t) => {
+test('every step of the quickstart that trains is kept: nobody waits for training', async (t) => {
   const cache = await mkdtemp(join(tmpdir(), 'tierbed-kept-'));
   t.after(() => rm(cache, { recursive: true, force: true }));
   const found = new Set<string>();

@@ -34,7 +34,8 @@ export async function keptNetwork(workload: string, network: OwnNetwork): Promis
   });
   const model = await inflate(packed);
   const hash = createHash('sha256').update(packed).digest('hex').slice(0, 16);
-  const path = join(cacheDir(), 'own', `${workload}-${network}-${hash}`, 'model.onnx');
+  // Its name is part of the keys of what is made of it: the one that it was trained under.
+  const path = join(cacheDir(), 'own', `${workload}-${network}-${hash}`, `${network}.onnx`);
   const there = await readFile(path).catch(() => undefined);
   if (!there?.equals(model)) await write(path, model);
   return path;
