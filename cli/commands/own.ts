@@ -98,7 +98,7 @@ async function keep(from: string, to: string, stated: OwnRecord, made: OwnRecord
   }
   await mkdir(to, { recursive: true });
   await cp(from, to, { recursive: true });
-  await writeFile(join(to, RECORD_FILE), `${JSON.stringify(record, null, 1)}\n`);
+  await writeFile(join(to, RECORD_FILE), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
