@@ -14,7 +14,7 @@ import { trainingWarnings, tuningFacts, tuningScore } from './qat/tuning-scores.
 import { checkInt8 } from './quantise/check-made.js';
 import { countTypes, groupLeft } from './quantise/facts.js';
 import { guard } from './quantise/guard.js';
-import { choiceSchema, weightSchema } from './quantise/options.js';
+import { staticSchema } from './quantise/options.js';
 import { sensitiveNodes } from './quantise/planned-nodes.js';
 import { preparedFloat } from './quantise/prepared-float.js';
 import { int8Saturates } from './quantise/saturation.js';
@@ -32,14 +32,7 @@ export const qat: Operator = {
       ranges: { enum: ['moving', 'learned', 'fixed'] },
       momentum: { type: 'number', minimum: 0, exclusiveMaximum: 1 },
       train: trainSettingsSchema,
-      method: { enum: ['minmax', 'percentile', 'entropy', 'mse'] },
-      items: { type: 'integer', minimum: 1 },
-      percentile: { type: 'number', exclusiveMinimum: 50, maximum: 100 },
-      format: { enum: ['qdq', 'qoperator'] },
-      activations: { enum: ['uint8', 'int8'] },
-      maxDrop: { type: 'number', minimum: 0 },
-      ...weightSchema,
-      ...choiceSchema,
+      ...staticSchema,
     },
     additionalProperties: false,
   },

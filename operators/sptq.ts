@@ -13,7 +13,7 @@ import { writeQdq } from './quantise/graph/qdq.js';
 import { writeQOperator } from './quantise/graph/qoperator.js';
 import { View } from './quantise/graph/view.js';
 import { guard } from './quantise/guard.js';
-import { choiceSchema, type SptqOptions, weightSchema } from './quantise/options.js';
+import { type SptqOptions, staticSchema } from './quantise/options.js';
 import { refuseNothing, sensitiveNodes } from './quantise/planned-nodes.js';
 import { preparedFloat } from './quantise/prepared-float.js';
 import { int8Saturates } from './quantise/saturation.js';
@@ -28,14 +28,7 @@ export const sptq: Operator = {
   optionsSchema: {
     type: ['object', 'null'],
     properties: {
-      method: { enum: ['minmax', 'percentile', 'entropy', 'mse'] },
-      items: { type: 'integer', minimum: 1 },
-      percentile: { type: 'number', exclusiveMinimum: 50, maximum: 100 },
-      format: { enum: ['qdq', 'qoperator'] },
-      activations: { enum: ['uint8', 'int8'] },
-      maxDrop: { type: 'number', minimum: 0 },
-      ...weightSchema,
-      ...choiceSchema,
+      ...staticSchema,
     },
     additionalProperties: false,
   },

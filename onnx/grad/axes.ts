@@ -11,3 +11,8 @@ export function axisOf(at: GradNode, axis: number, rank: number): number {
 export function axesOf(at: GradNode, axes: readonly number[], rank: number): number[] {
   return [...new Set(axes.map((axis) => axisOf(at, axis, rank)))].sort((a, b) => a - b);
 }
+
+/** All axes of a shape [N, C, ...] but that of the channels: what a channel's sums and statistics are over. */
+export function besidesChannels(shape: readonly number[]): number[] {
+  return shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+}

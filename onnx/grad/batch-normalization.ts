@@ -1,6 +1,7 @@
 import { floatAttr, intAttr } from '../attribute.js';
 import { float, type Value } from '../build.js';
 import { elementCount } from '../tensor.js';
+import { besidesChannels } from './axes.js';
 import { batchStatisticsOf } from './batch-statistics.js';
 import type { GradNode } from './grad-node.js';
 import type { GradRule } from './rule.js';
@@ -59,7 +60,7 @@ function centredInput(at: GradNode, ofBatch: boolean): Value {
 
 /** The sum over all axes but the channels'. */
 function overPlaces(at: GradNode, x: Value): Value {
-  const axes = at.inputShape(0).flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+  const axes = besidesChannels(at.inputShape(0));
   return at.sum(x, axes);
 }
 

@@ -2,6 +2,7 @@ import { TierbedError } from '../../base/errors.js';
 import { floatAttr } from '../attribute.js';
 import { float, type GraphBuilder } from '../build.js';
 import type { Node } from '../model.js';
+import { besidesChannels } from './axes.js';
 
 /** Running statistics that a step of training moves towards the batch's. */
 export interface RunningStatistics {
@@ -38,7 +39,7 @@ export function batchStatisticsOf({ outputs }: Node) {
  */
 export function emitBatchNormalization(builder: GraphBuilder, node: Node, shape: readonly number[]): RunningStatistics {
   const [x, scale, bias, mean, variance] = node.inputs as readonly [string, string, string, string, string];
-  const axes = shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+  const axes = besidesChannels(shape);
   const count = axes.reduce((product, axis) => product * (shape[axis] as number), 1);
   const name = node.outputs[0] as string;
   if (count < 2) {

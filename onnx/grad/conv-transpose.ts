@@ -1,5 +1,6 @@
 import { intAttr } from '../attribute.js';
 import type { Value } from '../build.js';
+import { besidesChannels } from './axes.js';
 import type { GradNode } from './grad-node.js';
 import { kernelGradient } from './kernel-gradient.js';
 import type { GradRule } from './rule.js';
@@ -23,12 +24,7 @@ export const convTranspose: GradRule = {
             ...{ group, window },
           })
         : undefined,
-      at.wants(2)
-        ? at.sum(
-            at.dY,
-            y.flatMap((_, axis) => (axis === 1 ? [] : [axis])),
-          )
-        : undefined,
+      at.wants(2) ? at.sum(at.dY, besidesChannels(y)) : undefined,
     ];
   },
 };

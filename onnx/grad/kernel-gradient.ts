@@ -1,5 +1,6 @@
 import type { Value } from '../build.js';
 import { elementCount } from '../tensor.js';
+import { besidesChannels } from './axes.js';
 import type { GradNode } from './grad-node.js';
 import type { Window } from './window.js';
 
@@ -98,7 +99,7 @@ function unfolded(at: GradNode, sliding: Sliding): Value {
 function elementwise(at: GradNode, sliding: Sliding): Value {
   const { pictureShape, places, kernelShape, window } = sliding;
   const padded = paddedPicture(at, sliding);
-  const others = pictureShape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+  const others = besidesChannels(pictureShape);
   const sums = Array.from({ length: elementCount(window.kernel) }, (_, flat) => {
     const product = at.emit('Mul', [throughTap(at, sliding, padded, tapOf(flat, window.kernel)), places]);
     return at.reshape(at.sum(product, others), [-1, 1]);

@@ -9,6 +9,18 @@ export const choiceSchema = { nodeTypes: names, excludeTypes: names, nodes: name
 /** JSON Schema of the options that say how weights are stored. */
 export const weightSchema = { perChannel: { type: 'boolean' }, reduceRange: { type: 'boolean' } };
 
+/** JSON Schema of the options of static quantisation, which `qat` begins with too. */
+export const staticSchema = {
+  method: { enum: ['minmax', 'percentile', 'entropy', 'mse'] },
+  items: { type: 'integer', minimum: 1 },
+  percentile: { type: 'number', exclusiveMinimum: 50, maximum: 100 },
+  format: { enum: ['qdq', 'qoperator'] },
+  activations: { enum: ['uint8', 'int8'] },
+  maxDrop: { type: 'number', minimum: 0 },
+  ...weightSchema,
+  ...choiceSchema,
+};
+
 /** Options of `sptq` as they are given; each has a default. */
 export interface SptqOptions extends Choice {
   readonly method?: string;
