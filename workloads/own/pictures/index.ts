@@ -30,12 +30,12 @@ export const pictures: OwnWorkload = {
     teacher: {
       name: 'resnet20',
       options: { ...FIT, channels: [16, 32, 64, 192] },
-      training: { ...TRAINING, epochs: 14 },
+      training: { ...TRAINING, epochs: 20 },
     },
     student: {
       name: 'resnet20',
-      options: { ...FIT, channels: [8, 12, 16, 32] },
-      training: { ...TRAINING, epochs: 14 },
+      options: { ...FIT, channels: [8, 16, 24, 48] },
+      training: { ...TRAINING, epochs: 16 },
     },
   },
   data(seed) {

@@ -124,8 +124,8 @@ function paintObject(canvas: Canvas, random: Random, kind: PictureClass, backgro
   const cx = canvas.width / 2 + random.uniform(-40, 40);
   const cy = canvas.height / 2 + random.uniform(-40, 40);
   const angle = random.uniform(-0.6, 0.6);
-  const first = unlike(random, background, 36);
-  const second = unlike(random, first, 36);
+  const first = unlike(random, background, 30);
+  const second = unlike(random, first, 30);
   const { pattern } = kind;
   const [ux, uy] = [Math.cos(angle) / radius, Math.sin(angle) / radius];
   canvas.paint(
@@ -148,10 +148,17 @@ function sensorNoise(seed: number): Float32Array {
   return noise.values;
 }
 
-/** Light that falls off across the picture, then noise that grows in the dark of it, as a sensor's gain does. */
+/** Light of the dimmest and of the brightest pictures, of what makes white white. */
+const DIMMEST = 0.4;
+const BRIGHTEST = 1.15;
+
+/**
+ * Light that falls off across the picture, each stop of it as likely as the next, then noise that grows in the dark of it,
+ * as a sensor's gain does.
+ */
 function lightAndNoise(canvas: Canvas, random: Random, values: Float32Array): void {
   const { width, height, pixels } = canvas;
-  const gain = random.uniform(0.55, 1.15);
+  const gain = Math.exp(random.uniform(Math.log(DIMMEST), Math.log(BRIGHTEST)));
   const slopeX = random.uniform(-0.35, 0.35) / width;
   const slopeY = random.uniform(-0.35, 0.35) / height;
   const sd = random.uniform(4, 20) / Math.sqrt(gain);
