@@ -231,17 +231,17 @@ function pickForm(random: Random, forms: readonly (readonly [Form, number])[]): 
 function reported(random: Random, inner: Clause, depth: number): Clause {
   if (depth === 0) return inner;
   const { words, judged, open } = reported(random, inner, depth - 1);
-  const holds = random.integer(3) > 0;
+  const holds = random.integer(4) > 0;
   const [verb, plainForm] = random.pick<readonly [string, string]>(holds ? HOLDING : TURNING);
-  const who = random.integer(6);
+  const who = random.integer(8);
   const [start, turned] =
     who === 0
       ? [['nobody', verb], holds]
       : who === 1
         ? [['everybody', verb], !holds]
-        : who < 4
-          ? [[person(random), verb], !holds]
-          : [[person(random), 'does', 'not', plainForm], holds];
+        : who === 2
+          ? [[person(random), 'does', 'not', plainForm], holds]
+          : [[person(random), verb], !holds];
   const signs = turned ? judged.map(([thing, sign]) => [thing, opposite(sign)] as const) : judged;
   return { words: [...start, 'that', ...words], judged: signs, open };
 }

@@ -20,7 +20,8 @@ const LONGEST = 24;
 
 /**
  * Text `index` of a part: up to three clauses about two or three things, one of which is asked for. Classes take turns.
- * It depends on seed, part and index alone.
+ * In the training part every second round of them is made of easy clauses, from which words are learned. It depends on
+ * seed, part and index alone.
  */
 export function writeText(seed: number, part: WorkloadPart, index: number): Text {
   const random = new Random(seed).fork(`text ${part} ${index}`);
