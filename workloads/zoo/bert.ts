@@ -153,7 +153,12 @@ function bertHead(net: NetworkBuilder, first: Value, config: BertConfig): Value 
   const pooler = { path: 'bert.pooler.dense', output: 'pooler.dense', inputs: hidden, outputs: hidden };
   const dense = headLinear(net, first, pooler, headStart(hidden));
   const pooled = net.graph.node('Tanh', [dense], {}, 'pooler');
-  return headLinear(net, pooled, { path: 'classifier', output: 'logits', inputs: hidden, outputs: labels }, headStart(hidden));
+  return headLinear(
+    net,
+    pooled,
+    { path: 'classifier', output: 'logits', inputs: hidden, outputs: labels },
+    headStart(hidden),
+  );
 }
 
 function robertaHead(net: NetworkBuilder, first: Value, config: BertConfig): Value {
