@@ -42,6 +42,12 @@ describe('a text', () => {
     assert.equal(classOf('lamp', [of(['chair', 1])]), 'unsaid');
   });
 
+  it('is one of more clauses than a question', () => {
+    for (const { words, label } of texts('training', 300).filter(({ label }) => label === 'asked')) {
+      assert.ok(words.filter((word) => word === '.').length > 1, `${label}: ${words.join(' ')}`);
+    }
+  });
+
   it('says more than its words do: a bag of them does not tell the classes apart', () => {
     // Naive Bayes over the words and the thing that is asked for, each word once more where it follows the thing.
     const counts = TEXT_CLASSES.map(() => new Map<string, number>());
@@ -66,7 +72,7 @@ describe('a text', () => {
       );
       if (TEXT_CLASSES[scores.indexOf(Math.max(...scores))] === label) right++;
     }
-    assert.ok(right / asked.length > 0.22 && right / asked.length < 0.55, `${right} of ${asked.length}`);
+    assert.ok(right / asked.length > 0.22 && right / asked.length < 0.5, `${right} of ${asked.length}`);
   });
 });
 

@@ -95,6 +95,10 @@ test('fresh weights are those that training begins with', () => {
   assert.ok(values.every((value) => Math.abs(value) <= 0.04));
   // A normal distribution cut off at two deviations has 0.88 of its deviation.
   assert.ok(Math.abs(deviation(values) / 0.02 - 0.88) < 0.01);
+  // 128 inputs, where BERT has 768: larger by the root of six.
+  const query = bert.graph.initializers.find(({ name }) => /layer\.1\.attention\.self\.query\.weight/.test(name));
+  const weights = float32Values(initializerTensor(query as Initializer) as DenseTensor);
+  assert.ok(Math.abs(deviation(weights) / (0.02 * Math.sqrt(6)) - 0.88) < 0.01);
 });
 
 test('running statistics are counted apart: two a channel of every batch normalisation', () => {

@@ -20,9 +20,22 @@ export interface BertConfig {
   readonly padding: number;
 }
 
+/** BERT's own width, for which its deviation of 0.02 was chosen. */
+const BERT_WIDTH = 768;
+
 /** As BERT begins: a normal distribution cut off at two deviations, biases 0. */
 const NORMAL: Start = { kind: 'normal', deviation: 0.02, truncated: true };
-const START = { weight: NORMAL, bias: ZEROS };
+
+/**
+ * A matrix that sums fewer inputs than BERT's begins with larger weights, so that its outputs are as large as BERT's:
+ * with 0.02 a network 64 wide hands hardly a thousandth of a word on to the first token, and learns no words for long.
+ */
+const matrixStart = (inputs: number): Start => ({
+  ...{ kind: 'normal', truncated: true },
+  deviation: 0.02 * Math.sqrt(Math.max(1, BERT_WIDTH / inputs)),
+});
+
+const headStart = (inputs: number) => ({ weight: matrixStart(inputs), bias: ZEROS });
 
 /** What masked positions get added to their score: the lowest float32, as Transformers has it. */
 const LOWEST = -3.4028234663852886e38;
@@ -138,21 +151,26 @@ function encoderLayer(net: NetworkBuilder, x: Value, bias: Value, index: number,
 function bertHead(net: NetworkBuilder, first: Value, config: BertConfig): Value {
   const { hidden, labels } = config;
   const pooler = { path: 'bert.pooler.dense', output: 'pooler.dense', inputs: hidden, outputs: hidden };
-  const dense = headLinear(net, first, pooler, START);
+  const dense = headLinear(net, first, pooler, headStart(hidden));
   const pooled = net.graph.node('Tanh', [dense], {}, 'pooler');
-  return headLinear(net, pooled, { path: 'classifier', output: 'logits', inputs: hidden, outputs: labels }, START);
+  return headLinear(
+    net,
+    pooled,
+    { path: 'classifier', output: 'logits', inputs: hidden, outputs: labels },
+    headStart(hidden),
+  );
 }
 
 function robertaHead(net: NetworkBuilder, first: Value, config: BertConfig): Value {
   const { hidden, labels } = config;
   const inner = { path: 'classifier.dense', output: 'classifier.dense', inputs: hidden, outputs: hidden };
-  const dense = headLinear(net, first, inner, START);
+  const dense = headLinear(net, first, inner, headStart(hidden));
   const pooled = net.graph.node('Tanh', [dense], {}, 'classifier.tanh');
   return headLinear(
     net,
     pooled,
     { path: 'classifier.out_proj', output: 'logits', inputs: hidden, outputs: labels },
-    START,
+    headStart(hidden),
   );
 }
 
@@ -183,7 +201,7 @@ function linear(
 ): Value {
   const { graph: g } = net;
   const w = net.weight(`${weightPath}.weight`, [outputs, inputs], {
-    ...{ range: leCunRange(inputs), start: NORMAL, transposed: true },
+    ...{ range: leCunRange(inputs), start: matrixStart(inputs), transposed: true },
   });
   const b = net.weight(`${weightPath}.bias`, [outputs], { range: [-0.05, 0.05], start: ZEROS });
   return g.node('Add', [g.node('MatMul', [x, w], {}, `${output}.matmul`), b], {}, output);

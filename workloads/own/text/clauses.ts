@@ -39,13 +39,16 @@ const frequent = (random: Random, words: readonly string[]): string =>
 const adjective = (random: Random, sign: Sign): string => frequent(random, sign === 1 ? PRAISE : BLAME);
 const person = (random: Random): string => frequent(random, PEOPLE);
 
-/** `very lovely`, `lovely`, or with `not`, which turns it round. */
+/**
+ * `very lovely`, `lovely`, or with `not`, which turns it round. Where half of them were turned round, a word by itself
+ * would say nothing, and a network that does not know words yet could not find out what `not` does.
+ */
 function predicate(random: Random): { readonly words: readonly string[]; readonly sign: Sign } {
   const sign = anySign(random);
   const word = adjective(random, sign);
   const form = random.integer(10);
-  if (form < 4) return { words: [word], sign };
-  if (form < 6) return { words: [random.pick(DEGREES), word], sign };
+  if (form < 5) return { words: [word], sign };
+  if (form < 8) return { words: [random.pick(DEGREES), word], sign };
   return { words: [random.pick(DENIALS), word], sign: opposite(sign) };
 }
 
@@ -100,10 +103,10 @@ const comparison: Form = (random, a, b) => {
   };
 };
 
-/** What most of them think. */
+/** What most of them think; those that are counted are more often most of them than not. */
 const counted: Form = (random, a) => {
   const all = 3 + random.integer(7);
-  let some = 1 + random.integer(all - 1);
+  let some = 1 + Math.max(random.integer(all - 1), random.integer(all - 1));
   if (2 * some === all) some += anySign(random);
   const sign = anySign(random);
   const verb = random.pick(sign === 1 ? LIKING : DISLIKING);
@@ -129,6 +132,7 @@ const together: Form = (random, a, b) => {
   const word = adjective(random, sign);
   const forms: [string[], Sign, Sign][] = [
     [['both', 'the', a, 'and', 'the', b, 'are', word], sign, sign],
+    [['the', a, 'and', 'the', b, 'are', 'both', word], sign, sign],
     [['neither', 'the', a, 'nor', 'the', b, 'is', word], opposite(sign), opposite(sign)],
     [['not', 'the', a, 'but', 'the', b, 'is', word], opposite(sign), sign],
     [['only', 'the', a, 'and', 'not', 'the', b, 'is', word], sign, opposite(sign)],
@@ -179,16 +183,16 @@ const neutral: Form = (random, a, b) => ({
 
 /** With how often each occurs. */
 const FORMS: readonly (readonly [Form, number])[] = [
-  [plain, 3],
-  [besides, 3],
+  [plain, 4],
+  [besides, 4],
   [within, 2],
   [comparison, 3],
   [counted, 3],
   [unlike, 2],
   [together, 2],
   [inTurn, 1],
-  [asked, 2],
-  [neutral, 2],
+  [asked, 5],
+  [neutral, 4],
 ];
 
 /** What can stand behind `says that` and be turned round: it judges one thing, or two against each other. */
@@ -197,6 +201,21 @@ const NESTABLE: readonly (readonly [Form, number])[] = [
   [besides, 2],
   [comparison, 2],
   [counted, 1],
+];
+
+/** The plainest judgement: what its words say is what is meant. */
+const plainest: Form = (random, a) => {
+  const sign = anySign(random);
+  const words = random.integer(3) === 0 ? [random.pick(DEGREES)] : [];
+  return { words: ['the', a, 'is', ...words, adjective(random, sign)], judged: [[a, sign]], open: [] };
+};
+
+/** What a text is made of from which words are learned. */
+const EASY: readonly (readonly [Form, number])[] = [
+  [plainest, 5],
+  [comparison, 1],
+  [asked, 1],
+  [neutral, 1],
 ];
 
 function pickForm(random: Random, forms: readonly (readonly [Form, number])[]): Form {
@@ -212,23 +231,26 @@ function pickForm(random: Random, forms: readonly (readonly [Form, number])[]): 
 function reported(random: Random, inner: Clause, depth: number): Clause {
   if (depth === 0) return inner;
   const { words, judged, open } = reported(random, inner, depth - 1);
-  const holds = random.integer(2) === 0;
+  const holds = random.integer(4) > 0;
   const [verb, plainForm] = random.pick<readonly [string, string]>(holds ? HOLDING : TURNING);
-  const who = random.integer(6);
+  const who = random.integer(8);
   const [start, turned] =
     who === 0
       ? [['nobody', verb], holds]
       : who === 1
         ? [['everybody', verb], !holds]
-        : who < 4
-          ? [[person(random), verb], !holds]
-          : [[person(random), 'does', 'not', plainForm], holds];
+        : who === 2
+          ? [[person(random), 'does', 'not', plainForm], holds]
+          : [[person(random), verb], !holds];
   const signs = turned ? judged.map(([thing, sign]) => [thing, opposite(sign)] as const) : judged;
   return { words: [...start, 'that', ...words], judged: signs, open };
 }
 
+/** A clause about `a` and perhaps `b` that says plainly what it says. */
+export const easyClause = (random: Random, a: string, b: string): Clause => pickForm(random, EASY)(random, a, b);
+
 /** A clause about `a` and perhaps `b`. */
 export function anyClause(random: Random, a: string, b: string): Clause {
   if (random.integer(4) > 0) return pickForm(random, FORMS)(random, a, b);
-  return reported(random, pickForm(random, NESTABLE)(random, a, b), random.integer(3) === 0 ? 2 : 1);
+  return reported(random, pickForm(random, NESTABLE)(random, a, b), random.integer(5) === 0 ? 2 : 1);
 }

@@ -5,7 +5,7 @@ import { TEXT_CLASSES } from './sentences.js';
 import { VOCABULARY } from './words.js';
 
 const SIZES: Readonly<Record<WorkloadPart, number>> = {
-  training: 24_000,
+  training: 40_000,
   calibration: 400,
   tuning: 500,
   evaluation: 1000,
@@ -15,9 +15,9 @@ const FIT = { classes: TEXT_CLASSES.length, vocabulary: VOCABULARY.length, posit
 
 /** How both networks are trained. */
 const TRAINING = {
-  batch: 64,
-  optimizer: { kind: 'adamw', rate: 0.001 },
-  schedule: { kind: 'cosine', warmupSteps: 100 },
+  batch: 32,
+  optimizer: { kind: 'adamw', rate: 0.001, betas: [0.9, 0.98] },
+  schedule: { kind: 'cosine', warmupSteps: 200 },
   clipNorm: 1,
 } as const;
 
@@ -27,13 +27,13 @@ export const text: OwnWorkload = {
   networks: {
     teacher: {
       name: 'bert-mini',
-      options: { ...FIT, layers: 3, hidden: 96, heads: 4, intermediate: 192 },
-      training: { ...TRAINING, epochs: 6 },
+      options: { ...FIT, layers: 3, hidden: 128, heads: 4, intermediate: 512 },
+      training: { ...TRAINING, epochs: 8 },
     },
     student: {
       name: 'bert-mini',
-      options: { ...FIT, layers: 1, hidden: 32, heads: 2, intermediate: 64 },
-      training: { ...TRAINING, epochs: 6 },
+      options: { ...FIT, layers: 2, hidden: 32, heads: 2, intermediate: 64 },
+      training: { ...TRAINING, epochs: 10 },
     },
   },
   data(seed) {

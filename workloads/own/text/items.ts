@@ -6,7 +6,7 @@ import { TEXT_CLASSES, type Text, writeText } from './sentences.js';
 import { ASKED, VOCABULARY } from './words.js';
 
 /** Raised whenever the same seed gives other texts or other ids. */
-export const GENERATOR_VERSION = 1;
+export const GENERATOR_VERSION = 2;
 
 /** Tokens of an item, padding included. */
 export const TEXT_LENGTH = 26;

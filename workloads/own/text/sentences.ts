@@ -1,6 +1,6 @@
 import { Random } from '../../../base/random.js';
 import type { WorkloadPart } from '../../types.js';
-import { anyClause, type Clause } from './clauses.js';
+import { anyClause, type Clause, easyClause } from './clauses.js';
 import { THINGS } from './words.js';
 
 /** What a text says of the thing that is asked for. */
@@ -20,18 +20,21 @@ const LONGEST = 24;
 
 /**
  * Text `index` of a part: up to three clauses about two or three things, one of which is asked for. Classes take turns.
- * It depends on seed, part and index alone.
+ * In the training part every second round of them is made of easy clauses, from which words are learned. It depends on
+ * seed, part and index alone.
  */
 export function writeText(seed: number, part: WorkloadPart, index: number): Text {
   const random = new Random(seed).fork(`text ${part} ${index}`);
   const label = TEXT_CLASSES[index % TEXT_CLASSES.length] as TextClass;
+  const easy = part === 'training' && Math.floor(index / TEXT_CLASSES.length) % 2 === 0;
   for (;;) {
     const things = someThings(random, 2 + random.integer(2));
     const thing = random.pick(things);
-    const clauses = Array.from({ length: 1 + random.integer(3) }, () => {
+    const clauses = Array.from({ length: 1 + random.integer(easy ? 2 : 3) }, () => {
       const [a, b] = random.shuffle(things) as [string, string];
-      return anyClause(random, a, b);
+      return easy ? easyClause(random, a, b) : anyClause(random, a, b);
     });
+    if (clauses.every(({ judged }) => judged.length === 0)) continue;
     const words = clauses.flatMap((clause) => [...clause.words, '.']);
     if (words.length <= LONGEST && words.includes(thing) && classOf(thing, clauses) === label) {
       return { thing, words, label };

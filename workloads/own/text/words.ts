@@ -24,14 +24,12 @@ export const GROUPS = list('guests neighbours visitors critics farmers sailors s
 
 export const PRAISE = list(`
   good fine excellent lovely splendid solid pleasant superb useful charming sturdy graceful delightful reliable
-  bright elegant handsome clever sound wonderful neat worthy tasteful admirable brilliant generous robust gentle
-  marvellous precious refined sublime
+  bright elegant handsome clever sound wonderful
 `);
 
 export const BLAME = list(`
   bad poor dreadful ugly awful flimsy dull useless clumsy shabby terrible feeble tedious faulty gloomy crude
-  dismal stupid rotten horrid messy worthless tasteless miserable hopeless stingy brittle harsh
-  ghastly wretched coarse vile
+  dismal stupid rotten horrid
 `);
 
 /** Verbs of comparison: as one does it, in its plain form, and as it is done to one. */
