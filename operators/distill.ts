@@ -36,7 +36,6 @@ export const distill: Operator = {
   optionsSchema: distillSchema,
   version: 1,
   after: refuseLowPrecision(
-    'distill',
     (stored) =>
       `its student is trained in float32, and a teacher with weights in ${stored} could only pass its rounding on`,
   ),

@@ -24,7 +24,7 @@ export const prune: Operator = {
   summary: 'removes channels, neurons and heads, or sets weights to zero; and trains what is left',
   optionsSchema: pruneSchema,
   version: 1,
-  after: refuseLowPrecision('prune', (stored) => `it needs float32 weights, and they are ${stored} by then`),
+  after: refuseLowPrecision((stored) => `it needs float32 weights, and they are ${stored} by then`),
   reads: (options) => ((options as PruneOptions | null)?.train === false ? [] : ['training', 'tuning']),
 
   check(options) {

@@ -37,7 +37,12 @@ export const qat: Operator = {
     additionalProperties: false,
   },
   version: 1,
-  after: refuseLowPrecision('qat'),
+  after(previous) {
+    const misfit = refuseLowPrecision()(previous);
+    if (!misfit || previous.at(-1)?.operator !== 'sptq') return misfit;
+    const recipe = [...previous.slice(0, -1).map(({ operator }) => operator), 'qat'].join('+');
+    return { ...misfit, fix: `Write \`${recipe}\`: qat starts from sptq's ranges by itself.` };
+  },
 
   reads: () => ['calibration', 'training', 'tuning'],
 
