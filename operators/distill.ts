@@ -11,7 +11,14 @@ import { lessonFacts, lessonsOf } from './distill/lessons.js';
 import { checkStudent, type Shaped } from './distill/match.js';
 import { distillObjective, type Lessons, teacherTensors } from './distill/objective.js';
 import { type DistillOptions, distillSchema, studentFiles, studentOf, withPaths } from './distill/options.js';
-import { answerOf, refuseAugmented, refuseItself, refuseSilence } from './distill/plan.js';
+import {
+  answerOf,
+  refuseAugmented,
+  refuseItself,
+  refuseSilence,
+  refuseTemperature,
+  refuseUnused,
+} from './distill/plan.js';
 import { withoutProjections, withProjections } from './distill/projections.js';
 import { buildStudent, checkZoo } from './distill/student.js';
 import { openTeacher } from './distill/teacher.js';
@@ -50,6 +57,7 @@ export const distill: Operator = {
     const given = options as unknown as DistillOptions;
     checkZoo(studentOf(given.student));
     refuseSilence(given);
+    refuseUnused(given);
     refuseAugmented(given);
   },
 
@@ -59,12 +67,14 @@ export const distill: Operator = {
     const student = studentOf(given.student);
     const original = (await hashFile(workload.modelPath)).sha256;
     refuseSilence(given);
+    refuseUnused(given);
     refuseAugmented(given);
     refuseItself(student, variant, original);
     const self = await wholeModel(variant, 'distill');
     // What was pruned is taught by the model as it was.
     const teacher = student.kind === 'self' ? await readModel(workload.modelPath) : self;
     const answer = answerOf(workload);
+    refuseTemperature(answer, given, workload);
     const { output } = answer;
     const built = await buildStudent(student, { self, teacher, output, seed: given.train?.seed ?? 1 });
     const item = await firstInputs(workload, 'training', signal);

@@ -14,7 +14,7 @@ import { trainingWarnings, tuningFacts, tuningScore } from './qat/tuning-scores.
 import { checkInt8 } from './quantise/check-made.js';
 import { countTypes, groupLeft } from './quantise/facts.js';
 import { guard } from './quantise/guard.js';
-import { staticSchema } from './quantise/options.js';
+import { checkStatic, staticSchema } from './quantise/options.js';
 import { sensitiveNodes } from './quantise/planned-nodes.js';
 import { preparedFloat } from './quantise/prepared-float.js';
 import { int8Saturates } from './quantise/saturation.js';
@@ -45,6 +45,19 @@ export const qat: Operator = {
   },
 
   reads: () => ['calibration', 'training', 'tuning'],
+
+  check(options) {
+    const { momentum, ranges = 'moving' } = (options ?? {}) as QatOptions;
+    checkStatic('qat', (options ?? {}) as QatOptions);
+    if (momentum === undefined || ranges === 'moving') return;
+    throw new TierbedError(
+      'invalid',
+      `qat.momentum is for averages of ranges, and with \`ranges: ${ranges}\` there are none`,
+      {
+        fix: 'Leave `momentum` out, or set `ranges: moving`.',
+      },
+    );
+  },
 
   async apply(variant, options, context) {
     const given = (options ?? {}) as QatOptions;

@@ -28,6 +28,51 @@ export function refuseSilence({ alpha = 0.9, hidden, attention }: DistillOptions
   });
 }
 
+/** @throws TierbedError `invalid` for options that would have no effect beside the others */
+export function refuseUnused({
+  alpha = 0.9,
+  temperature,
+  teacherSees,
+  cacheMB,
+  init,
+  student,
+  train,
+}: DistillOptions): void {
+  const refused = (message: string, fix: string) => new TierbedError('invalid', `distill.${message}`, { fix });
+  if (temperature !== undefined && alpha === 0) {
+    throw refused(
+      "temperature softens the teacher's scores, and with `alpha: 0` they are not listened to",
+      'Leave `temperature` out, or set `alpha` above 0.',
+    );
+  }
+  if (train?.labelSmoothing && alpha === 1) {
+    throw refused(
+      'train.labelSmoothing is for the labels, and with `alpha: 1` they are not looked at',
+      'Leave `labelSmoothing` out, or set `alpha` below 1.',
+    );
+  }
+  if (cacheMB !== undefined && teacherSees === 'batch') {
+    throw refused(
+      'cacheMB is for what the teacher says of items, and with `teacherSees: batch` nothing is kept',
+      'Leave `cacheMB` out.',
+    );
+  }
+  if (init === 'teacher' && student === 'self') {
+    throw refused(
+      'init: with `student: self`, weights of the teacher would put back what was taken out',
+      'Leave `init` out: the student begins as it is.',
+    );
+  }
+}
+
+/** @throws TierbedError `invalid` for a temperature where there are no scores that it could soften */
+export function refuseTemperature({ kind }: Answer, { temperature }: DistillOptions, { name }: Workload): void {
+  if (kind === 'classes' || temperature === undefined) return;
+  throw new TierbedError('invalid', `distill.temperature softens scores of classes, and ${name} has numbers`, {
+    fix: 'Leave `temperature` out.',
+  });
+}
+
 /** @throws TierbedError `invalid` when a model would be its own teacher */
 export function refuseItself(student: Student, variant: Variant, original: string): void {
   if (student.kind !== 'self' || variant.stages[0]?.files[0]?.sha256 !== original) return;

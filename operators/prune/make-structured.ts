@@ -6,7 +6,7 @@ import { type PruningGroup, pruningGroups } from './groups.js';
 import { leftOut } from './left-out.js';
 import type { PrunePlan } from './options.js';
 import type { Pruned } from './pruned.js';
-import { refuseImpossible, refuseWithoutScores } from './refusals.js';
+import { refuseFrozen, refuseImpossible, refuseSchedule, refuseWithoutScores } from './refusals.js';
 import { removeUnits } from './remove.js';
 import { Structured, type UnitWeight } from './structured.js';
 import { pruneAtOnce, pruneGradually, trainPruned } from './with-training.js';
@@ -38,6 +38,8 @@ export async function makeStructured(
   refuseImpossible(grouping, groups, plan, name);
   const weights = unitWeights(grouping.model, groups);
   refuseWithoutScores(groups, weights, plan);
+  // What gradients alone can tell is decided while it is trained, whatever goes.
+  if (plan.score !== 'taylor') refuseSchedule(groups, plan.schedule);
   const method = new Structured(groups, weights, plan);
   const report = (made: Model, training: unknown): Pruned => ({
     model: made,
@@ -49,6 +51,7 @@ export async function makeStructured(
   // What a normalisation says changes when features go: it is the model without them that must be trained.
   const first = plan.schedule.shape === 'once' || groups.some(({ changes }) => changes !== undefined);
   if (settings && (!first || method.needsGradients)) {
+    refuseFrozen(weights.keys(), settings);
     const pruned = await pruneGradually(grouping.model, method, plan, settings, context);
     return report(await removeUnits({ ...grouping, model: pruned.model }, method.gone), pruned.training);
   }

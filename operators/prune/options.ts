@@ -91,6 +91,7 @@ export type PrunePlan = Shared &
   );
 
 const OF_STRUCTURED: readonly (keyof PruneOptions)[] = ['units', 'atLeast', 'multipleOf'];
+const OF_TRAINING: readonly (keyof PruneOptions)[] = ['schedule', 'batchNorm'];
 const OF_UNSTRUCTURED: readonly (keyof PruneOptions)[] = ['pattern', 'mostOfLayer'];
 
 /** @throws TierbedError `invalid` for options that do not go together, and a sparsity that leaves all or nothing */
@@ -112,6 +113,7 @@ export function prunePlan(options: PruneOptions | null | undefined): PrunePlan {
       `Leave it out, or set kind to ${other}.`,
     );
   }
+  refuseUnused(kind, given, chosen);
   const { start = 0, end = 0.6 } = schedule;
   if (schedule.shape !== 'once' && start >= end) {
     throw wrong(
@@ -128,7 +130,7 @@ export function prunePlan(options: PruneOptions | null | undefined): PrunePlan {
   const { score = 'magnitude', pattern: patternText = '1x1', mostOfLayer = 0.98 } = chosen;
   if (!isOneOf(score, WEIGHT_SCORES)) throw wrongScore(score, kind, WEIGHT_SCORES);
   const pattern = parsePattern(patternText);
-  const sparsity = sparsityOf(runSparsity(pattern, patternText, chosen.sparsity) ?? chosen.sparsity);
+  const sparsity = sparsityOf(runSparsity(pattern, patternText, given.sparsity) ?? chosen.sparsity);
   if (pattern.kind === 'block' && sparsity > mostOfLayer) {
     throw wrong(
       `a sparsity of ${sparsity} is more than the ${mostOfLayer} that a layer may lose`,
@@ -136,6 +138,30 @@ export function prunePlan(options: PruneOptions | null | undefined): PrunePlan {
     );
   }
   return { ...shared, kind, sparsity, score, pattern, patternText, mostOfLayer };
+}
+
+/** @throws TierbedError `invalid` for options that were given, and would have no effect beside the others */
+function refuseUnused(kind: 'structured' | 'unstructured', given: PruneOptions, chosen: PruneOptions): void {
+  const untrained = chosen.train === false && OF_TRAINING.find((name) => given[name] !== undefined);
+  if (untrained)
+    throw wrong(`\`${untrained}\` is for training, and \`train: false\` has none`, 'Leave one of the two out.');
+  if (given.schedule?.shape === 'once') {
+    // Units are removed before training, unless their scores come with it.
+    const atStart = kind === 'structured' && chosen.score !== 'taylor';
+    const unused = (['end', 'every', ...(atStart ? (['start'] as const) : [])] as const).find(
+      (name) => given.schedule?.[name] !== undefined,
+    );
+    const when = atStart ? 'before training' : 'at its start';
+    if (unused)
+      throw wrong(`\`schedule.${unused}\` has no use: with \`shape: once\` all goes ${when}`, 'Leave it out.');
+  }
+  if (kind === 'structured' || parsePattern(chosen.pattern ?? '1x1').kind !== 'run') return;
+  if (given.mostOfLayer === undefined && given.scope !== 'global') return;
+  const unused = given.mostOfLayer === undefined ? 'scope: global' : 'mostOfLayer';
+  throw wrong(
+    `\`${unused}\` has no use: the pattern ${chosen.pattern} takes the same share of every layer`,
+    'Leave it out, or use a pattern of blocks, as `2x1`.',
+  );
 }
 
 /** Training settings of a preset stand for what is not given of them. */

@@ -1,6 +1,9 @@
 import { TierbedError } from '../../base/errors.js';
+import { fitsPattern } from '../train/name-patterns.js';
+import type { TrainSettings } from '../train/types.js';
 import type { Grouping, PruningGroup } from './groups.js';
 import type { PrunePlan } from './options.js';
+import type { PruneSchedule } from './schedule.js';
 import { type UnitWeight, unitsToRemove } from './structured.js';
 
 type StructuredPlan = Extract<PrunePlan, { kind: 'structured' }>;
@@ -61,6 +64,44 @@ function removesOfAll(groups: readonly PruningGroup[], { sparsity, atLeast }: St
     'invalid',
     `prune: ${wanted} of ${total} units would go, and no more than ${most} can: ${atLeast} of each group must stay`,
     { fix: 'Ask for less, or lower `atLeast`.' },
+  );
+}
+
+/**
+ * Refuses to prune weights while a training leaves them as they are: they would not be scored, and keep what was to go.
+ *
+ * @param weights names of those that may lose something
+ * @throws TierbedError `invalid`
+ */
+export function refuseFrozen(weights: Iterable<string>, { freeze = [] }: TrainSettings): void {
+  for (const name of weights) {
+    const pattern = freeze.find((each) => fitsPattern(name, each));
+    if (pattern === undefined) continue;
+    throw new TierbedError(
+      'invalid',
+      `prune: \`train.freeze\` leaves ${name} as it is ('${pattern}'), and it is to be pruned`,
+      {
+        fix: 'Name it in `exclude` too, or freeze it no more.',
+      },
+    );
+  }
+}
+
+/**
+ * Refuses a schedule where units go before training, as features do: without them, normalisations say something else.
+ *
+ * @param given the schedule as it was given
+ * @throws TierbedError `invalid`
+ */
+export function refuseSchedule(groups: readonly PruningGroup[], given: PruneSchedule): void {
+  const changing = groups.find(({ changes }) => changes !== undefined);
+  if (!changing || Object.keys(given).length === 0 || given.shape === 'once') return;
+  throw new TierbedError(
+    'invalid',
+    `prune: the ${changing.kind} of ${changing.name} go before training, and there is a schedule`,
+    {
+      fix: 'Leave `schedule` out, or `features` out of `units`.',
+    },
   );
 }
 
