@@ -10,6 +10,7 @@ import { makeStructured } from './prune/make-structured.js';
 import { makeUnstructured } from './prune/make-unstructured.js';
 import { measureWorth } from './prune/measure.js';
 import { type PruneOptions, prunePlan, pruneSchema } from './prune/options.js';
+import { PRESETS } from './prune/presets.js';
 import { settingsFor } from './prune/with-training.js';
 import { refuseQuantised } from './quantise/graph/refuse-quantised.js';
 import type { StageModel } from './variant.js';
@@ -26,6 +27,13 @@ export const prune: Operator = {
   version: 1,
   after: refuseLowPrecision((stored) => `it needs float32 weights, and they are ${stored} by then`),
   reads: (options) => ((options as PruneOptions | null)?.train === false ? [] : ['training', 'tuning']),
+
+  // What a preset teaches is named: a model that was made before presets taught is not taken for one that was taught.
+  resolved(options) {
+    const { preset, distill, train } = (options ?? {}) as PruneOptions;
+    const taught = preset && Object.hasOwn(PRESETS, preset) && distill === undefined && train !== false;
+    return taught ? { ...options, distill: PRESETS[preset].distill } : options;
+  },
 
   check(options) {
     prunePlan(options as PruneOptions);

@@ -79,7 +79,7 @@ export function attentionPairs(spec: AttentionSpec, student: Shaped, teacher: Sh
 function pairsOf(term: string, at: TermSpec['at'], byLayer: () => readonly Pair[]): readonly Pair[] {
   if (typeof at !== 'string') return at.map(pairOf);
   const pairs = byLayer();
-  if (pairs.length > 0) return pairs;
+  if (pairs.length > 0) return at === 'last' ? pairs.slice(-1) : pairs;
   throw new TierbedError('invalid', `distill.${term}: the two models have no layers that are known by their names`, {
     fix: `Name the tensors: \`${term}: { at: [{ teacher: TENSOR, student: TENSOR }] }\`.`,
   });

@@ -9,7 +9,7 @@ import type { Pruned } from './pruned.js';
 import { refuseFrozen, refuseImpossible, refuseSchedule, refuseWithoutScores } from './refusals.js';
 import { removeUnits } from './remove.js';
 import { Structured, type UnitWeight } from './structured.js';
-import { pruneAtOnce, pruneGradually, trainPruned } from './with-training.js';
+import { pruneAtOnce, pruneGradually, type Trained, trainPruned } from './with-training.js';
 
 /**
  * A model without some of its channels, neurons and heads.
@@ -41,11 +41,11 @@ export async function makeStructured(
   // What gradients alone can tell is decided while it is trained, whatever goes.
   if (plan.score !== 'taylor') refuseSchedule(groups, plan.schedule);
   const method = new Structured(groups, weights, plan);
-  const report = (made: Model, training: unknown): Pruned => ({
+  const report = (made: Model, { training, distill }: Omit<Trained, 'model'>): Pruned => ({
     model: made,
     facts: {
       ...groupFacts(groups, method.gone),
-      ...{ stays: stayingFacts(grouping.stays), leftOut: [...left], training },
+      ...{ stays: stayingFacts(grouping.stays), leftOut: [...left], training, ...(distill && { distill }) },
     },
   });
   // What a normalisation says changes when features go: it is the model without them that must be trained.
@@ -53,13 +53,13 @@ export async function makeStructured(
   if (settings && (!first || method.needsGradients)) {
     refuseFrozen(weights.keys(), settings);
     const pruned = await pruneGradually(grouping.model, method, plan, settings, context);
-    return report(await removeUnits({ ...grouping, model: pruned.model }, method.gone), pruned.training);
+    return report(await removeUnits({ ...grouping, model: pruned.model }, method.gone), pruned);
   }
-  const { training } = pruneAtOnce(grouping.model, method, plan, new Set(weights.keys()));
+  const atOnce = pruneAtOnce(grouping.model, method, plan, new Set(weights.keys()));
   const smaller = await removeUnits(grouping, method.gone);
-  if (!settings) return report(smaller, training);
-  const trained = await trainPruned(smaller, [], plan, settings, context);
-  return report(trained.model, trained.training);
+  if (!settings) return report(smaller, atOnce);
+  const trained = await trainPruned(smaller, grouping.model, [], plan, settings, context);
+  return report(trained.model, trained);
 }
 
 /** The float32 weights that units take indices out of. */

@@ -46,6 +46,9 @@ export async function makeUnstructured(
   return {
     model: pruned.model,
     zeros: zeros.reached,
-    facts: { pattern: plan.patternText, ...zeros, leftOut: [...left], training: pruned.training },
+    facts: {
+      ...{ pattern: plan.patternText, ...zeros, leftOut: [...left], training: pruned.training },
+      ...(pruned.distill && { distill: pruned.distill }),
+    },
   };
 }

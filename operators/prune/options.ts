@@ -1,4 +1,6 @@
 import { TierbedError } from '../../base/errors.js';
+import { type LessonOptions, lessonProperties } from '../distill/options.js';
+import { refuseAugmented, refuseSilence, refuseUnused as refuseUnusedLessons } from '../distill/plan.js';
 import { trainSettingsProperties } from '../train/settings-schema.js';
 import type { TrainSettings } from '../train/types.js';
 import type { GroupKind } from './groups.js';
@@ -27,6 +29,8 @@ export interface PruneOptions {
   readonly schedule?: PruneSchedule;
   readonly batchNorm?: 'batch' | 'frozen';
   readonly train?: TrainSettings | false;
+  /** The model as it was before teaches what is left of it, meanwhile. */
+  readonly distill?: LessonOptions | boolean;
 }
 
 const share = { type: 'number', minimum: 0, maximum: 1 };
@@ -56,6 +60,7 @@ export const pruneSchema = {
     },
     batchNorm: { enum: ['batch', 'frozen'] },
     train: { type: ['object', 'boolean'], properties: trainSettingsProperties, additionalProperties: false },
+    distill: { type: ['object', 'boolean'], properties: lessonProperties, additionalProperties: false },
   },
   additionalProperties: false,
 };
@@ -69,6 +74,8 @@ interface Shared {
   readonly batchNorm: 'batch' | 'frozen';
   /** undefined: not told, so trained where there is data. */
   readonly train: TrainSettings | false | undefined;
+  /** What the model as it was before teaches; undefined: it teaches nothing. */
+  readonly distill?: LessonOptions;
 }
 
 /** Options with every default in its place. */
@@ -91,7 +98,7 @@ export type PrunePlan = Shared &
   );
 
 const OF_STRUCTURED: readonly (keyof PruneOptions)[] = ['units', 'atLeast', 'multipleOf'];
-const OF_TRAINING: readonly (keyof PruneOptions)[] = ['schedule', 'batchNorm'];
+const OF_TRAINING: readonly (keyof PruneOptions)[] = ['schedule', 'batchNorm', 'distill'];
 const OF_UNSTRUCTURED: readonly (keyof PruneOptions)[] = ['pattern', 'mostOfLayer'];
 
 /** @throws TierbedError `invalid` for options that do not go together, and a sparsity that leaves all or nothing */
@@ -121,7 +128,14 @@ export function prunePlan(options: PruneOptions | null | undefined): PrunePlan {
       'Let `end` be behind `start`; both are shares of the training.',
     );
   }
-  const shared = { scope, exclude, schedule, batchNorm, train: asSettings(train, given) };
+  const settings = asSettings(train, given);
+  const distill = settings === false ? undefined : asLessons(given);
+  if (settings !== false && distill) {
+    refuseSilence(distill);
+    refuseUnusedLessons(distill, settings);
+    refuseAugmented(distill, settings);
+  }
+  const shared = { scope, exclude, schedule, batchNorm, train: settings, ...(distill && { distill }) };
   if (kind === 'structured') {
     const { score = 'l2', units = ['channels', 'neurons', 'heads'], atLeast = 1, multipleOf } = chosen;
     if (!isOneOf(score, UNIT_SCORES)) throw wrongScore(score, kind, UNIT_SCORES);
@@ -140,9 +154,17 @@ export function prunePlan(options: PruneOptions | null | undefined): PrunePlan {
   return { ...shared, kind, sparsity, score, pattern, patternText, mostOfLayer };
 }
 
+/** As `asSettings`, of what the model as it was before teaches. */
+function asLessons({ preset, distill: own }: PruneOptions): LessonOptions | undefined {
+  const base = preset && PRESETS[preset].distill;
+  if (own === false || (own === undefined && !base)) return undefined;
+  return { ...base, ...(typeof own === 'object' && own) };
+}
+
 /** @throws TierbedError `invalid` for options that were given, and would have no effect beside the others */
 function refuseUnused(kind: 'structured' | 'unstructured', given: PruneOptions, chosen: PruneOptions): void {
-  const untrained = chosen.train === false && OF_TRAINING.find((name) => given[name] !== undefined);
+  const untrained =
+    chosen.train === false && OF_TRAINING.find((name) => given[name] !== undefined && given[name] !== false);
   if (untrained)
     throw wrong(`\`${untrained}\` is for training, and \`train: false\` has none`, 'Leave one of the two out.');
   if (given.schedule?.shape === 'once') {
@@ -165,7 +187,10 @@ function refuseUnused(kind: 'structured' | 'unstructured', given: PruneOptions, 
 }
 
 /** Training settings of a preset stand for what is not given of them. */
-function asSettings(train: TrainSettings | boolean | undefined, { preset, train: own }: PruneOptions) {
+function asSettings(
+  train: TrainSettings | boolean | undefined,
+  { preset, train: own }: PruneOptions,
+): TrainSettings | false | undefined {
   if (train === true) return {};
   if (!train || !preset || own === undefined) return train;
   return { ...PRESETS[preset].train, ...train };
