@@ -5,7 +5,7 @@ import { refuseLowPrecision } from './float-weights.js';
 import { describeModel } from './model-files.js';
 import type { Operator } from './operator.js';
 import { CONSTANTS_FIRST } from './prune/constants-first.js';
-import { speedWords } from './prune/facts.js';
+import { speedWords, targetFacts } from './prune/facts.js';
 import { makeStructured } from './prune/make-structured.js';
 import { makeUnstructured } from './prune/make-unstructured.js';
 import { measureWorth } from './prune/measure.js';
@@ -48,16 +48,18 @@ export const prune: Operator = {
     const excluded = (options as PruneOptions).exclude ?? [];
     const pruned =
       plan.kind === 'structured'
-        ? await makeStructured(model, plan, settings, excluded, variant.name, context)
+        ? await makeStructured(model, plan, settings, excluded, variant, context)
         : await makeUnstructured(model, plan, settings, excluded, variant.name, context);
     const path = join(context.outDir, 'model.onnx');
     await writeModel(withRecipe(pruned.model, 'prune'), path);
     const made = await describeModel(path);
     const worth = await measureWorth(variant.stages[0] as StageModel, made, context);
     const { kind, score, scope, sparsity } = plan;
+    const target = plan.kind === 'structured' ? plan.target : undefined;
+    const asked = target ? { target: targetFacts(target, worth) } : { sparsity };
     const says = speedWords(kind, pruned.zeros, worth);
     return [
-      { name: variant.name, stages: [made], facts: { kind, score, scope, sparsity, ...pruned.facts, ...worth, says } },
+      { name: variant.name, stages: [made], facts: { kind, score, scope, ...asked, ...pruned.facts, ...worth, says } },
     ];
   },
 };

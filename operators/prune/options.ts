@@ -4,11 +4,15 @@ import { refuseAugmented, refuseSilence, refuseUnused as refuseUnusedLessons } f
 import { trainSettingsProperties } from '../train/settings-schema.js';
 import type { TrainSettings } from '../train/types.js';
 import type { GroupKind } from './groups.js';
+import type { CostName } from './kept-share.js';
 import { type Pattern, parsePattern } from './pattern.js';
 import { PRESETS, type PresetName } from './presets.js';
 import { GROWTH_SHAPES, type PruneSchedule } from './schedule.js';
 import type { UnitScore } from './structured.js';
 import type { WeightScore } from './unstructured.js';
+
+/** The share that is kept at most, of one cost. */
+export type Target = { readonly [K in CostName]?: number };
 
 export interface PruneOptions {
   /** Settings to begin with; what is given besides replaces them. */
@@ -17,6 +21,8 @@ export interface PruneOptions {
   readonly kind?: 'structured' | 'unstructured';
   /** The share that goes: of units, or of weights. */
   readonly sparsity?: number;
+  /** In place of `sparsity`, of `structured`: the share of a cost that is kept at most. */
+  readonly target?: Target;
   readonly score?: UnitScore | WeightScore;
   readonly scope?: 'layer' | 'global';
   readonly pattern?: string;
@@ -34,6 +40,7 @@ export interface PruneOptions {
 }
 
 const share = { type: 'number', minimum: 0, maximum: 1 };
+const kept = { type: 'number', exclusiveMinimum: 0, exclusiveMaximum: 1 };
 const whole = { type: 'integer', minimum: 1 };
 const KINDS: readonly GroupKind[] = ['channels', 'neurons', 'heads', 'features'];
 const UNIT_SCORES: readonly UnitScore[] = ['l1', 'l2', 'bn-scale', 'taylor'];
@@ -45,6 +52,13 @@ export const pruneSchema = {
     preset: { enum: Object.keys(PRESETS) },
     kind: { enum: ['structured', 'unstructured'] },
     sparsity: share,
+    target: {
+      type: 'object',
+      properties: { macs: kept, parameters: kept },
+      additionalProperties: false,
+      minProperties: 1,
+      maxProperties: 1,
+    },
     score: { enum: [...UNIT_SCORES, ...WEIGHT_SCORES] },
     scope: { enum: ['layer', 'global'] },
     pattern: { type: 'string', minLength: 1 },
@@ -67,6 +81,7 @@ export const pruneSchema = {
 
 /** What both kinds have. */
 interface Shared {
+  /** The share that goes: of units or weights, or of what the target counts. */
   readonly sparsity: number;
   readonly scope: 'layer' | 'global';
   readonly exclude: readonly string[];
@@ -87,6 +102,8 @@ export type PrunePlan = Shared &
         readonly units: readonly GroupKind[];
         readonly atLeast: number;
         readonly multipleOf: number | undefined;
+        /** What the share is of, where it is not units. */
+        readonly target?: { readonly cost: CostName; readonly kept: number };
       }
     | {
         readonly kind: 'unstructured';
@@ -97,7 +114,7 @@ export type PrunePlan = Shared &
       }
   );
 
-const OF_STRUCTURED: readonly (keyof PruneOptions)[] = ['units', 'atLeast', 'multipleOf'];
+const OF_STRUCTURED: readonly (keyof PruneOptions)[] = ['units', 'atLeast', 'multipleOf', 'target'];
 const OF_TRAINING: readonly (keyof PruneOptions)[] = ['schedule', 'batchNorm', 'distill'];
 const OF_UNSTRUCTURED: readonly (keyof PruneOptions)[] = ['pattern', 'mostOfLayer'];
 
@@ -139,7 +156,9 @@ export function prunePlan(options: PruneOptions | null | undefined): PrunePlan {
   if (kind === 'structured') {
     const { score = 'l2', units = ['channels', 'neurons', 'heads'], atLeast = 1, multipleOf } = chosen;
     if (!isOneOf(score, UNIT_SCORES)) throw wrongScore(score, kind, UNIT_SCORES);
-    return { ...shared, kind, sparsity: sparsityOf(chosen.sparsity), score, units, atLeast, multipleOf };
+    const target = targetOf(chosen);
+    const sparsity = target ? 1 - target.kept : sparsityOf(chosen.sparsity);
+    return { ...shared, kind, sparsity, score, units, atLeast, multipleOf, ...(target && { target }) };
   }
   const { score = 'magnitude', pattern: patternText = '1x1', mostOfLayer = 0.98 } = chosen;
   if (!isOneOf(score, WEIGHT_SCORES)) throw wrongScore(score, kind, WEIGHT_SCORES);
@@ -207,8 +226,23 @@ function runSparsity(pattern: Pattern, text: string, given: number | undefined):
   );
 }
 
+function targetOf({ target, sparsity }: PruneOptions): { cost: CostName; kept: number } | undefined {
+  const [named] = Object.entries(target ?? {}) as [CostName, number][];
+  if (!named) return undefined;
+  const [cost, kept] = named;
+  if (sparsity === undefined) return { cost, kept };
+  throw wrong(
+    `\`sparsity: ${sparsity}\` is the share of the units that goes, and \`target.${cost}: ${kept}\` is what they are chosen for`,
+    'Give one of the two.',
+  );
+}
+
 function sparsityOf(sparsity: number | undefined): number {
-  if (sparsity === undefined) throw wrong('no sparsity is given', 'Say which share goes, as `sparsity: 0.5`.');
+  if (sparsity === undefined)
+    throw wrong(
+      'no sparsity is given',
+      'Say which share goes, as `sparsity: 0.5`; or what is to be left, as `target: { macs: 0.5 }`.',
+    );
   if (sparsity === 0) {
     throw wrong('a sparsity of 0 removes nothing', 'Leave the step out, or use `identity` for the model as it is.');
   }

@@ -20,13 +20,7 @@ export function refuseImpossible(
   plan: StructuredPlan,
   name: string,
 ): void {
-  if (groups.length === 0) {
-    const kinds = [...new Set(all.map(({ kind }) => kind))].join(', ');
-    const reasons = [...new Set(stays.map(({ reason }) => reason))].slice(0, 3).join('; ');
-    throw new TierbedError('invalid', `${name} has no ${plan.units.join(', ')} that can be removed (${reasons})`, {
-      fix: kinds ? `It has ${kinds}: name them in \`units\`, or exclude less.` : 'Use `kind: unstructured`.',
-    });
-  }
+  refuseNoUnits({ groups: all, stays }, groups, plan, name);
   const removes = plan.scope === 'layer' ? removesOfEach(groups, plan) : removesOfAll(groups, plan);
   if (removes) return;
   throw new TierbedError(
@@ -34,6 +28,79 @@ export function refuseImpossible(
     `prune: a sparsity of ${plan.sparsity} removes no unit of ${name}: its groups are too small`,
     { fix: 'Ask for more, or lower `multipleOf`.' },
   );
+}
+
+/** @throws TierbedError `invalid` when there is no group that may lose units */
+export function refuseNoUnits(
+  { groups: all, stays }: Pick<Grouping, 'groups' | 'stays'>,
+  groups: readonly PruningGroup[],
+  plan: StructuredPlan,
+  name: string,
+): void {
+  if (groups.length === 0) {
+    const kinds = [...new Set(all.map(({ kind }) => kind))].join(', ');
+    const reasons = [...new Set(stays.map(({ reason }) => reason))].slice(0, 3).join('; ');
+    throw new TierbedError('invalid', `${name} has no ${plan.units.join(', ')} that can be removed (${reasons})`, {
+      fix: kinds ? `It has ${kinds}: name them in \`units\`, or exclude less.` : 'Use `kind: unstructured`.',
+    });
+  }
+}
+
+/**
+ * The largest sparsity that leaves every group as many units as must stay.
+ *
+ * @throws TierbedError `invalid` when one has fewer as it is
+ */
+export function largestSparsity(groups: readonly PruningGroup[], plan: StructuredPlan): number {
+  // Of all groups together, none loses more than it may.
+  if (plan.scope === 'global') return 1;
+  const leaves = (sparsity: number): boolean =>
+    groups.every((group) => group.units.length - unitsToRemove(group, sparsity, plan) >= Math.max(1, plan.atLeast));
+  if (!leaves(0)) removesOfEach(groups, { ...plan, sparsity: 0 });
+  let [low, high] = [0, 1];
+  for (let i = 0; i < 24; i++) {
+    const middle = (low + high) / 2;
+    if (leaves(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * Refuses a target that cannot be reached, with the nearest that can.
+ *
+ * @param whole the share that the model keeps as it is
+ * @param least the share that it keeps when all goes that may
+ * @throws TierbedError `invalid`
+ */
+export function refuseUnreachable(
+  { cost, kept }: NonNullable<StructuredPlan['target']>,
+  { whole, least }: { readonly whole: number; readonly least: number },
+  name: string,
+): void {
+  if (Number.isNaN(whole)) {
+    throw new TierbedError('invalid', `prune.target.macs: the multiply-accumulates of ${name} are not known`, {
+      fix: 'Use `target: { parameters: SHARE }`, or a `sparsity`.',
+    });
+  }
+  if (whole <= kept) {
+    throw new TierbedError('invalid', `prune.target.${cost}: ${name} keeps ${share(whole)} as it is`, {
+      fix: 'Ask for less.',
+    });
+  }
+  if (least <= kept) return;
+  throw new TierbedError(
+    'invalid',
+    `prune.target.${cost}: ${kept} of ${name} cannot be reached: when all goes that may, ${share(least)} are kept`,
+    {
+      fix: `Ask for ${share(least)} or more; or lower \`atLeast\` or \`multipleOf\`, exclude less, or name more \`units\`.`,
+    },
+  );
+}
+
+/** Rounded up: a target of what is said can be reached. */
+function share(exact: number): number {
+  return Math.ceil(exact * 1000) / 1000;
 }
 
 /** @throws TierbedError `invalid` when a group would keep too few */
