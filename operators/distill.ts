@@ -32,7 +32,7 @@ export const distill: Operator = {
   name: 'distill',
   summary: 'a student, smaller or pruned, that is taught by the model',
   optionsSchema: distillSchema,
-  version: 1,
+  version: 2,
   after: refuseLowPrecision(
     (stored) =>
       `its student is trained in float32, and a teacher with weights in ${stored} could only pass its rounding on`,
