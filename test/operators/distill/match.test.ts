@@ -144,7 +144,7 @@ test('tensors that are not there, or cannot be compared, are refused', async () 
     message: /scores \[1, 4\] cannot be compared/,
   });
   assert.throws(() => attentionPairs({ at: 'layers' }, student, teacher), {
-    message: /no layers/,
+    message: /no attention: a Softmax of \[N, heads, T, T\]/,
     fix: /Name the tensors/,
   });
 });
