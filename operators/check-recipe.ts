@@ -21,11 +21,10 @@ export function checkStep(recipe: readonly Step[], index: number, workloads?: re
     throw new TierbedError('invalid', message, problem.fix === undefined ? {} : { fix: problem.fix });
   }
   for (const before of stepsBefore(recipe, index)) {
-    const misfit = taken.after?.(before, options) ?? wholeWanted(taken, before);
+    const misfit = misfitBehind(before, recipe[index] as Step);
     if (!misfit) continue;
-    const { reason, fix } = misfit;
-    const behind = before.map((step) => step.operator).join('+');
-    throw new TierbedError('invalid', `${name} behind ${behind}: ${reason}`, fix === undefined ? {} : { fix });
+    const { reason, fix = adviceFor(before, recipe[index] as Step) } = misfit;
+    throw new TierbedError('invalid', `${name} behind ${namesOf(before)}: ${reason}`, { fix });
   }
   if (!workloads) return;
   const unknown = only?.filter((workload) => !workloads.includes(workload)) ?? [];
@@ -54,6 +53,37 @@ export function checkRecipe(recipe: readonly Step[], workloads?: readonly string
   for (const index of recipe.keys()) checkStep(recipe, index, workloads);
 }
 
+/** Why a step makes no sense behind others; undefined where it does. */
+function misfitBehind(before: readonly Step[], step: Step): Misfit | undefined {
+  const taken = operator(step.operator);
+  return taken.after?.(before, step.options) ?? wholeWanted(taken, before);
+}
+
+/** Whether every step makes sense where it stands. */
+function fits(steps: readonly Step[]): boolean {
+  return steps.every((step, i) => misfitBehind(steps.slice(0, i), step) === undefined);
+}
+
+/** What to write in place of steps and one that does not fit behind them: nothing that would be refused in its turn. */
+function adviceFor(before: readonly Step[], step: Step): string {
+  const name = step.operator;
+  for (const [place, other] of [...before.entries()].reverse()) {
+    const moved = [...before.slice(0, place), step, ...before.slice(place)];
+    if (fits(moved)) return `Put ${name} before ${other.operator}: \`${namesOf(moved)}\`.`;
+  }
+  const left = before
+    .map((_, place) => [...before.filter((_, i) => i !== place), step])
+    .findLast((shorter) => fits(shorter));
+  const [first, then] = [namesOf(before), left && namesOf(left)];
+  if (then === undefined) return `Leave this ${name} out: \`${first}\`.`;
+  if (then === first) return `Write ${name} once: \`${first}\`.`;
+  return `Choose one of the two: \`${first}\` or \`${then}\`.`;
+}
+
+function namesOf(steps: readonly Step[]): string {
+  return steps.map((step) => step.operator).join('+');
+}
+
 /** The misfit of an operator that wants a model in one piece, where the steps before it give stages. */
 function wholeWanted(wants: Operator, before: readonly Step[]): Misfit | undefined {
   if (wants.takes === 'stages') return undefined;
@@ -65,7 +95,6 @@ function wholeWanted(wants: Operator, before: readonly Step[]): Misfit | undefin
   if (cutter === undefined) return undefined;
   return {
     reason: `${wants.name} works on a model in one piece, and ${cutter} gives stages`,
-    fix: `Put ${wants.name} before ${cutter}.`,
   };
 }
 

@@ -42,7 +42,7 @@ export const earlyExit: Operator = {
   after(previous, options) {
     const { head, trains } = options as unknown as EarlyExitOptions;
     if (head !== 'train' || trains !== 'all') return undefined;
-    const misfit = refuseLowPrecision('early-exit')(previous);
+    const misfit = refuseLowPrecision()(previous);
     return misfit && { ...misfit, fix: 'Train the heads alone: `trains: heads`.' };
   },
 

@@ -12,11 +12,9 @@ const STORED: Readonly<Record<string, string>> = {
 /**
  * For the `after` of an operator that trains: gradients are of float32 weights, so it cannot follow one that leaves none.
  *
- * @param name of the operator that trains
  * @param why replaces the reason where the operator has a better one
  */
 export function refuseLowPrecision(
-  name: string,
   why?: (stored: string) => string,
 ): (previous: readonly Step[]) => Misfit | undefined {
   return (previous) => {
@@ -25,7 +23,6 @@ export function refuseLowPrecision(
     const stored = STORED[before.operator] as string;
     return {
       reason: why?.(stored) ?? `it trains float32 weights, and ${before.operator} has stored them as ${stored}`,
-      fix: `Put ${name} before ${before.operator}: \`${name}+${before.operator}\`.`,
     };
   };
 }

@@ -24,7 +24,7 @@ export type Pieces = 'whole' | 'stages';
 /** Why an operator makes no sense where it stands in a recipe. */
 export interface Misfit {
   readonly reason: string;
-  /** What to write instead. */
+  /** What to write instead; unless said, the recipe is tried in other orders, and without one of its steps. */
   readonly fix?: string;
 }
 

@@ -14,7 +14,7 @@ import { trainingWarnings, tuningFacts, tuningScore } from './qat/tuning-scores.
 import { checkInt8 } from './quantise/check-made.js';
 import { countTypes, groupLeft } from './quantise/facts.js';
 import { guard } from './quantise/guard.js';
-import { staticSchema } from './quantise/options.js';
+import { checkStatic, staticSchema } from './quantise/options.js';
 import { sensitiveNodes } from './quantise/planned-nodes.js';
 import { preparedFloat } from './quantise/prepared-float.js';
 import { int8Saturates } from './quantise/saturation.js';
@@ -37,9 +37,27 @@ export const qat: Operator = {
     additionalProperties: false,
   },
   version: 1,
-  after: refuseLowPrecision('qat'),
+  after(previous) {
+    const misfit = refuseLowPrecision()(previous);
+    if (!misfit || previous.at(-1)?.operator !== 'sptq') return misfit;
+    const recipe = [...previous.slice(0, -1).map(({ operator }) => operator), 'qat'].join('+');
+    return { ...misfit, fix: `Write \`${recipe}\`: qat starts from sptq's ranges by itself.` };
+  },
 
   reads: () => ['calibration', 'training', 'tuning'],
+
+  check(options) {
+    const { momentum, ranges = 'moving' } = (options ?? {}) as QatOptions;
+    checkStatic('qat', (options ?? {}) as QatOptions);
+    if (momentum === undefined || ranges === 'moving') return;
+    throw new TierbedError(
+      'invalid',
+      `qat.momentum is for averages of ranges, and with \`ranges: ${ranges}\` there are none`,
+      {
+        fix: 'Leave `momentum` out, or set `ranges: moving`.',
+      },
+    );
+  },
 
   async apply(variant, options, context) {
     const given = (options ?? {}) as QatOptions;

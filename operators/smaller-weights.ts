@@ -8,5 +8,5 @@ const OPERATORS = ['sptq', 'dynamic', 'fp16', 'qat'];
 export function refuseSmallerWeights(previous: readonly Step[]): Misfit | undefined {
   const before = previous.find(({ operator }) => OPERATORS.includes(operator));
   if (!before) return undefined;
-  return { reason: `the weights are no float32 any more after ${before.operator}`, fix: 'Choose one of the two.' };
+  return { reason: `the weights are no float32 any more after ${before.operator}` };
 }

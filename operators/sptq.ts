@@ -13,7 +13,7 @@ import { writeQdq } from './quantise/graph/qdq.js';
 import { writeQOperator } from './quantise/graph/qoperator.js';
 import { View } from './quantise/graph/view.js';
 import { guard } from './quantise/guard.js';
-import { type SptqOptions, staticSchema } from './quantise/options.js';
+import { checkStatic, type SptqOptions, staticSchema } from './quantise/options.js';
 import { refuseNothing, sensitiveNodes } from './quantise/planned-nodes.js';
 import { preparedFloat } from './quantise/prepared-float.js';
 import { int8Saturates } from './quantise/saturation.js';
@@ -35,6 +35,9 @@ export const sptq: Operator = {
   version: 2,
   after: refuseSmallerWeights,
 
+  check(options) {
+    checkStatic('sptq', (options ?? {}) as SptqOptions);
+  },
   reads: (options) => (options?.maxDrop === undefined ? ['calibration'] : ['calibration', 'tuning']),
 
   async apply(variant, options, context) {

@@ -24,7 +24,7 @@ export const train: Operator = {
     additionalProperties: false,
   },
   version: 1,
-  after: refuseLowPrecision('train'),
+  after: refuseLowPrecision(),
   reads: () => ['training', 'tuning'],
 
   async apply(variant, options, { workload, outDir, workDir, threads, progress, signal }) {

@@ -18,6 +18,13 @@ export const maxPool: GradRule = {
   },
 };
 
+/*
+ * Indices make MaxPool take 5 to 10 times as long, and are cheaper than going without, measured beside the plain forward
+ * pass: comparing Y with slices of X by place in the window took 1.3 times as long for 2x2 and more than 1.4 times for
+ * 3x3; comparing in full size, with the place as a code so that the first winner is known, 0.75 times for tensors that fit
+ * the cache and 1.05 to 1.3 times for others, with several tensors of X's size kept.
+ */
+
 /** Where each element of Y was found: its number in X. */
 function placesOf(at: GradNode): Value {
   // In the order of a picture's columns they would be numbers of another layout.

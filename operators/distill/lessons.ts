@@ -2,7 +2,7 @@ import { givenInputs } from '../../onnx/inspect.js';
 import { DATA_TYPE, type Model } from '../../onnx/model.js';
 import type { Shaped } from './match.js';
 import type { Lessons } from './objective.js';
-import type { DistillOptions } from './options.js';
+import type { LessonOptions } from './options.js';
 import type { Answer } from './plan.js';
 import { scoresOf } from './scores.js';
 import { attentionPairs, hiddenPairs } from './terms.js';
@@ -10,19 +10,21 @@ import { attentionPairs, hiddenPairs } from './terms.js';
 /**
  * What a student is to be taught, by its options.
  *
+ * @param seed of what maps widths onto each other
  * @throws TierbedError `invalid` when tensors that are named are not there, or cannot be compared
  */
 export function lessonsOf(
-  { temperature = 4, alpha = 0.9, hidden, attention, train }: DistillOptions,
+  { temperature = 4, alpha = 0.9, hidden, attention }: LessonOptions,
   { kind, output }: Answer,
   student: Shaped,
   teacher: Shaped,
+  seed = 1,
 ): Lessons {
   return {
     ...{ kind, temperature, alpha, mask: maskOf(student.model) },
     answer: { student: output, teacher: kind === 'classes' ? scoresOf(teacher.model, output) : output },
     hidden: {
-      pairs: hidden ? hiddenPairs(hidden, student, teacher, train?.seed ?? 1) : [],
+      pairs: hidden ? hiddenPairs(hidden, student, teacher, seed) : [],
       weight: hidden?.weight ?? 1,
     },
     attention: {

@@ -8,8 +8,8 @@ export type PairSpec = string | { readonly teacher: string; readonly student: st
 
 /** A term that compares tensors inside the two models. */
 export interface TermSpec {
-  /** `layers`: those behind each numbered layer, or in each attention; or pairs by name. */
-  readonly at: 'layers' | readonly PairSpec[];
+  /** `layers`: those behind each numbered layer, or in each attention; `last`: the last of these; or pairs by name. */
+  readonly at: 'layers' | 'last' | readonly PairSpec[];
   /** Its factor in the loss; 1 unless said otherwise. */
   readonly weight?: number;
 }
@@ -36,20 +36,26 @@ export interface FileStudent {
 /** `self`, the path of an ONNX file, or the name of a network of the zoo. */
 export type StudentSpec = string | ZooStudent | FileStudent;
 
-export interface DistillOptions {
-  readonly student: StudentSpec;
+/** What a student is to learn of its teacher. */
+export interface LessonOptions {
   /** Softens both models' probabilities; 4 unless said otherwise. */
   readonly temperature?: number;
   /** The share of what the teacher says; the rest is that of the labels. 0.9 unless said otherwise. */
   readonly alpha?: number;
+  /** `false`: the labels are not looked at, whatever `alpha` leaves them. */
+  readonly labels?: boolean;
   readonly hidden?: TermSpec;
   readonly attention?: AttentionSpec;
-  /** `teacher`: its weights where they fit. For networks of the zoo without a file of weights; `none` for others. */
-  readonly init?: InitName;
   /** What the teacher is asked: each `item` once, as it is; or every `batch`, as it was augmented. */
   readonly teacherSees?: 'item' | 'batch';
   /** Answers of the teacher that take more than this go to a file; 512 unless said otherwise. */
   readonly cacheMB?: number;
+}
+
+export interface DistillOptions extends LessonOptions {
+  readonly student: StudentSpec;
+  /** `teacher`: its weights where they fit. For networks of the zoo without a file of weights; `none` for others. */
+  readonly init?: InitName;
   readonly batchNorm?: 'batch' | 'frozen';
   readonly train?: TrainSettings;
 }
@@ -67,7 +73,23 @@ const term = {
   weight: { type: 'number', exclusiveMinimum: 0 },
 };
 // biome-ignore lint/suspicious/noThenProperty: `then` is JSON Schema's word
-const at = { ...term.at, then: { enum: ['layers'] } };
+const at = { ...term.at, then: { enum: ['layers', 'last'] } };
+
+/** JSON Schema of the properties of `LessonOptions`. */
+export const lessonProperties = {
+  temperature: { type: 'number', exclusiveMinimum: 0, maximum: 100 },
+  alpha: { type: 'number', minimum: 0, maximum: 1 },
+  labels: { type: 'boolean' },
+  hidden: { type: 'object', properties: { ...term, at }, required: ['at'], additionalProperties: false },
+  attention: {
+    type: 'object',
+    properties: { ...term, at, loss: { enum: ['kl', 'mse'] } },
+    required: ['at'],
+    additionalProperties: false,
+  },
+  teacherSees: { enum: ['item', 'batch'] },
+  cacheMB: { type: 'number', minimum: 0 },
+};
 
 export const distillSchema = {
   type: 'object',
@@ -84,18 +106,8 @@ export const distillSchema = {
       additionalProperties: false,
       minProperties: 1,
     },
-    temperature: { type: 'number', exclusiveMinimum: 0, maximum: 100 },
-    alpha: { type: 'number', minimum: 0, maximum: 1 },
-    hidden: { type: 'object', properties: { ...term, at }, required: ['at'], additionalProperties: false },
-    attention: {
-      type: 'object',
-      properties: { ...term, at, loss: { enum: ['kl', 'mse'] } },
-      required: ['at'],
-      additionalProperties: false,
-    },
+    ...lessonProperties,
     init: { enum: ['teacher', 'none'] },
-    teacherSees: { enum: ['item', 'batch'] },
-    cacheMB: { type: 'number', minimum: 0 },
     batchNorm: { enum: ['batch', 'frozen'] },
     train: trainSettingsSchema,
   },

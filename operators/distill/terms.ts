@@ -76,11 +76,13 @@ export function attentionPairs(spec: AttentionSpec, student: Shaped, teacher: Sh
   });
 }
 
-function pairsOf(term: string, at: TermSpec['at'], byLayer: () => readonly Pair[]): readonly Pair[] {
+function pairsOf(term: 'hidden' | 'attention', at: TermSpec['at'], byLayer: () => readonly Pair[]): readonly Pair[] {
   if (typeof at !== 'string') return at.map(pairOf);
   const pairs = byLayer();
-  if (pairs.length > 0) return pairs;
-  throw new TierbedError('invalid', `distill.${term}: the two models have no layers that are known by their names`, {
+  if (pairs.length > 0) return at === 'last' ? pairs.slice(-1) : pairs;
+  const missing =
+    term === 'attention' ? 'attention: a Softmax of [N, heads, T, T]' : 'layers that are known by their names';
+  throw new TierbedError('invalid', `distill.${term}: the two models have no ${missing}`, {
     fix: `Name the tensors: \`${term}: { at: [{ teacher: TENSOR, student: TENSOR }] }\`.`,
   });
 }

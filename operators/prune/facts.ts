@@ -1,5 +1,6 @@
 import type { Model } from '../../onnx/model.js';
 import type { PruningGroup, StayingGroup } from './groups.js';
+import type { CostName } from './kept-share.js';
 import type { Worth } from './measure.js';
 import { type LayerWeight, zerosByWeight } from './weights.js';
 
@@ -33,6 +34,12 @@ export function groupFacts(groups: readonly PruningGroup[], gone: ReadonlySet<nu
   });
   const total = (side: 'before' | 'after') => rows.reduce((sum, row) => sum + row[side], 0);
   return { reached: 1 - total('after') / total('before'), groups: rows };
+}
+
+/** The share of a cost that was asked for, and the one that is kept. */
+export function targetFacts({ cost, kept }: { readonly cost: CostName; readonly kept: number }, worth: Worth) {
+  const { before, after } = worth[cost];
+  return { [cost]: kept, reached: (after ?? Number.NaN) / (before ?? Number.NaN) };
 }
 
 /** What stays, and why. */

@@ -6,6 +6,7 @@ import { zeroFacts } from './facts.js';
 import { leftOut } from './left-out.js';
 import type { PrunePlan } from './options.js';
 import type { Pruned } from './pruned.js';
+import { refuseFrozen } from './refusals.js';
 import { Unstructured } from './unstructured.js';
 import { layerWeights } from './weights.js';
 import { pruneAtOnce, pruneGradually } from './with-training.js';
@@ -36,6 +37,7 @@ export async function makeUnstructured(
       fix: all.length > 0 ? 'Exclude less.' : 'Export the model with its weights as float32 constants.',
     });
   }
+  if (settings) refuseFrozen(new Set(chosen.map((weight) => weight.name)), settings);
   const method = new Unstructured(chosen, plan);
   const pruned = settings
     ? await pruneGradually(model, method, plan, settings, context)
@@ -44,6 +46,9 @@ export async function makeUnstructured(
   return {
     model: pruned.model,
     zeros: zeros.reached,
-    facts: { pattern: plan.patternText, ...zeros, leftOut: [...left], training: pruned.training },
+    facts: {
+      ...{ pattern: plan.patternText, ...zeros, leftOut: [...left], training: pruned.training },
+      ...(pruned.distill && { distill: pruned.distill }),
+    },
   };
 }

@@ -2,6 +2,7 @@ import { median } from '../../base/median.js';
 import { runTimes } from '../../onnx/runtime/run-times.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 import { firstInputs } from '../../workloads/prepared.js';
+import type { Workload } from '../../workloads/types.js';
 import { figuresOf } from '../figures.js';
 import type { OperatorContext } from '../operator.js';
 import type { StageModel } from '../variant.js';
@@ -43,8 +44,7 @@ export async function measureWorth(
   { workload, threads, progress, signal }: Pick<OperatorContext, 'workload' | 'threads' | 'progress' | 'signal'>,
 ): Promise<Worth> {
   progress.start(`timing ${workload.name} before and after pruning`);
-  const part = workload.calibration.length > 0 ? 'calibration' : 'evaluation';
-  const item = await firstInputs(workload, part, signal);
+  const item = await measuredItem(workload, signal);
   const [first, second] = [await figuresOf([before], item), await figuresOf([after], item)];
   const bytes = ({ files }: StageModel) => files.reduce((total, file) => total + file.bytes, 0);
   const speed = item ? await speedOf(before, after, item, threads, signal) : null;
@@ -55,6 +55,11 @@ export async function measureWorth(
     macs: { before: first[0]?.macs ?? null, after: second[0]?.macs ?? null },
     speed,
   };
+}
+
+/** The item that costs are of; undefined without one. */
+export function measuredItem(workload: Workload, signal: AbortSignal): Promise<readonly NamedTensor[] | undefined> {
+  return firstInputs(workload, workload.calibration.length > 0 ? 'calibration' : 'evaluation', signal);
 }
 
 async function speedOf(

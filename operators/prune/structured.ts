@@ -30,6 +30,14 @@ export interface UnitWeight {
   readonly bnScale: boolean;
 }
 
+/** Units that would go. */
+export interface Choice {
+  /** Ids, those that have gone already among them. */
+  readonly gone: ReadonlySet<number>;
+  /** Has them gone. */
+  take(): void;
+}
+
 /** Chooses units of groups to be removed. */
 export class Structured implements PruneMethod {
   readonly needsGradients: boolean;
@@ -75,28 +83,42 @@ export class Structured implements PruneMethod {
   }
 
   advance(sparsity: number, weights: WeightArrays): void {
-    const { scope } = this.#options;
-    const scored = this.#groups.map((group, g) => {
-      const scores = this.#scoresOf(group, g, weights);
-      return { scores, most: this.#most(group.units.length) };
-    });
-    if (scope === 'layer') {
-      scored.forEach(({ scores }, g) => {
-        this.#mark(g, lowest(scores, unitsToRemove(this.#groups[g] as PruningGroup, sparsity, this.#options)));
+    this.choices(weights)(sparsity).take();
+  }
+
+  /** What would go at a sparsity, by scores as they are. */
+  choices(weights: WeightArrays): (sparsity: number) => Choice {
+    const scores = this.#groups.map((group, g) => this.#scoresOf(group, g, weights));
+    const marksOf = this.#options.scope === 'layer' ? this.#lowestOfEach(scores) : this.#lowestOfAll(scores);
+    return (sparsity) => {
+      const marks = marksOf(sparsity);
+      const gone = new Set(
+        this.#groups.flatMap(({ units }, g) =>
+          units.filter((_, u) => marks[g]?.[u] === 1 || this.#gone[g]?.[u] === 1).map(({ id }) => id),
+        ),
+      );
+      const take = (): void => {
+        for (const [g, own] of marks.entries()) this.#mark(g, own);
+      };
+      return { gone, take };
+    };
+  }
+
+  #lowestOfEach(scores: readonly Float32Array[]) {
+    return (sparsity: number): readonly Uint8Array[] =>
+      scores.map((own, g) => lowest(own, unitsToRemove(this.#groups[g] as PruningGroup, sparsity, this.#options)));
+  }
+
+  #lowestOfAll(scores: readonly Float32Array[]) {
+    const total = scores.reduce((sum, { length }) => sum + length, 0);
+    const scored = scores.map((own) => ({ scores: heldAgainstMean(own), most: this.#most(own.length) }));
+    return (sparsity: number): readonly Uint8Array[] =>
+      lowestOfAll(scored, Math.floor(sparsity * total)).map((marks, g) => {
+        const own = scores[g] as Float32Array;
+        const wanted = marks.reduce((sum, mark) => sum + mark, 0);
+        const left = filledUnits(this.#groups[g] as PruningGroup, own.length - wanted, this.#options);
+        return lowest(own, own.length - Math.max(left, this.#options.atLeast));
       });
-      return;
-    }
-    const total = scored.reduce((sum, { scores }) => sum + scores.length, 0);
-    const marks = lowestOfAll(
-      scored.map(({ scores, most }) => ({ scores: heldAgainstMean(scores), most })),
-      Math.floor(sparsity * total),
-    );
-    for (const [g, own] of marks.entries()) {
-      const { scores } = scored[g] as { scores: Float32Array };
-      const wanted = own.reduce((sum, mark) => sum + mark, 0);
-      const left = filledUnits(this.#groups[g] as PruningGroup, scores.length - wanted, this.#options);
-      this.#mark(g, lowest(scores, scores.length - Math.max(left, this.#options.atLeast)));
-    }
   }
 
   zero(weights: WeightArrays): void {

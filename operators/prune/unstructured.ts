@@ -1,3 +1,4 @@
+import { TierbedError } from '../../base/errors.js';
 import type { PruneMethod, WeightArrays } from './method.js';
 import { type Blocks, blocksOf, type Pattern } from './pattern.js';
 import { lowest, lowestOfAll } from './select.js';
@@ -58,10 +59,20 @@ export class Unstructured implements PruneMethod {
     );
   }
 
+  /** @throws TierbedError `invalid` for a weight without a gradient, which would count for nothing */
   observe(weights: WeightArrays, gradients: WeightArrays): void {
     for (const { weight, gathered } of this.#layers) {
       const [values, gradient] = [weights.get(weight.name), gradients.get(weight.name)];
-      if (!gathered || !values || !gradient) continue;
+      if (!gathered || !values) continue;
+      if (!gradient) {
+        throw new TierbedError(
+          'invalid',
+          `prune: the loss does not depend on ${weight.name}, and \`score: snip-momentum\` comes from gradients`,
+          {
+            fix: 'Name it in `exclude`; or use `score: magnitude`.',
+          },
+        );
+      }
       for (let i = 0; i < gathered.length; i++) {
         const effect = Math.abs((values[i] as number) * (gradient[i] as number));
         gathered[i] = MEMORY * (gathered[i] as number) + effect;

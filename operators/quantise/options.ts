@@ -1,3 +1,4 @@
+import { TierbedError } from '../../base/errors.js';
 import type { ActivationType } from './graph/activations.js';
 import type { Choice } from './graph/choice.js';
 
@@ -32,6 +33,14 @@ export interface SptqOptions extends Choice {
   readonly reduceRange?: boolean;
   /** In points of the workload's metric, measured on the tuning part. */
   readonly maxDrop?: number;
+}
+
+/** @throws TierbedError `invalid` for options of static quantisation that would have no effect beside the others */
+export function checkStatic(operator: string, { method = 'minmax', percentile }: SptqOptions): void {
+  if (percentile === undefined || method === 'percentile') return;
+  throw new TierbedError('invalid', `${operator}.percentile is for \`method: percentile\`, and this is ${method}`, {
+    fix: 'Leave `percentile` out, or set `method: percentile`.',
+  });
 }
 
 /** Options of `dynamic` as they are given. */

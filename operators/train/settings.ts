@@ -75,6 +75,12 @@ function optimization(given: NonNullable<TrainSettings['optimizer']>): Optimizat
   if (made.kind === 'sgd' && made.nesterov && made.momentum === 0) {
     throw wrong('nesterov needs momentum', 'Give `momentum: 0.9`, or leave `nesterov` out.');
   }
+  if (noDecay && made.weightDecay === 0) {
+    throw wrong(
+      'optimizer.noDecay names weights that do not decay, and weightDecay is 0',
+      'Give a `weightDecay`, or leave `noDecay` out.',
+    );
+  }
   return made;
 }
 

@@ -55,6 +55,7 @@ export async function setUp(request: TrainRequest): Promise<Setup> {
   const weights = chosenWeights(model, request.weights, settings.freeze).filter((name) => !buffers.includes(name));
   refuseTooFew(partOf(workload, 'training').length, settings, workload.name);
   refusePatience(request, settings);
+  refuseUnknownDims(model, settings);
   const outputs = [...new Set(plugins.flatMap((plugin) => plugin.outputs ?? []))];
   const dims = { ...(await itemDimensions(request)), ...settings.dims };
   // Before all items are read: that takes longer, and a model that cannot be trained is told at once.
@@ -114,6 +115,17 @@ function refusePatience({ workload }: TrainRequest, { patience }: Settings): voi
   if (labelled && metricOf(workload).name !== 'none') return;
   throw new TierbedError('invalid', `patience looks at the tuning part, and ${workload.name} has none with labels`, {
     fix: 'Give the workload a tuning part, or leave `patience` out.',
+  });
+}
+
+/** @throws TierbedError `invalid` when `dims` has a number for a symbol that no input has */
+function refuseUnknownDims({ graph }: Model, { dims }: Settings): void {
+  const shapes = graph.inputs.flatMap(({ type }) => (type.kind === 'tensor' ? (type.shape ?? []) : []));
+  const symbols = [...new Set(shapes.filter((dim) => typeof dim === 'string'))];
+  const unknown = Object.keys(dims).find((name) => !symbols.includes(name));
+  if (unknown === undefined) return;
+  throw new TierbedError('invalid', `dims has a number for '${unknown}', which no input's shape has`, {
+    fix: symbols.length > 0 ? `The shapes have: ${symbols.join(', ')}.` : 'Leave it out: the shapes are all numbers.',
   });
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { parse } from 'yaml';
 import { TierbedError } from '../../base/errors.js';
 import { packageRoot } from '../../base/paths.js';
 import { initializerBytes } from '../../onnx/initializer.js';
@@ -33,6 +34,28 @@ const OPTIONS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 };
 
 const step = (operator: string, options = OPTIONS[operator] ?? {}): Step => ({ operator, options });
+
+/** The recipes that a fix advises, each in backticks: names with + between them, or an operator and its options. */
+function advised(fix = ''): readonly (readonly Step[])[] {
+  return [...fix.matchAll(/`([^`]+)`/g)].map(([, text = '']): readonly Step[] => {
+    const read: unknown = parse(text);
+    if (typeof read === 'string') return read.split('+').map((name) => step(name));
+    return Object.entries(read as Record<string, Record<string, unknown>>).map(([name, options]) =>
+      step(name, options),
+    );
+  });
+}
+
+/** What is advised in place of a recipe; undefined where the recipe is right. */
+function adviceOn(names: readonly string[]): string | undefined {
+  try {
+    checkRecipe(names.map((name) => step(name)));
+    return undefined;
+  } catch (error) {
+    assert.ok(error instanceof TierbedError && error.kind === 'invalid' && error.fix !== undefined);
+    return error.fix;
+  }
+}
 
 /** Why a pair is refused, by the word that docs/hybrids.md has for it. */
 const REASONS: Readonly<Record<string, RegExp>> = {
@@ -109,13 +132,36 @@ test('every pair of operators works from end to end, or is refused with the reas
             assert.ok(error instanceof TierbedError && error.kind === 'invalid');
             assert.match(error.message, new RegExp(`^${then} behind ${first}: `));
             assert.match(error.message, REASONS[verdict] ?? /^$/);
-            assert.ok(error.fix, 'it says what to write instead');
+            const recipes = advised(error.fix);
+            assert.ok(recipes.length > 0, `it says what to write instead: ${error.fix}`);
+            for (const instead of recipes) checkRecipe(instead, [work.name]);
             return true;
           },
         );
       });
     }
   }
+});
+
+test('what is advised in place of a chain of three is not refused in its turn', () => {
+  let count = 0;
+  const each = OPERATORS.map(({ name }) => name);
+  for (const [first, second] of each.flatMap((a) => each.map((b) => [a, b] as const))) {
+    if (adviceOn([first, second]) !== undefined) continue;
+    for (const third of each) {
+      const advice = adviceOn([first, second, third]);
+      if (advice === undefined) continue;
+      count++;
+      const recipes = advised(advice);
+      assert.ok(recipes.length > 0, `${first}+${second}+${third}: ${advice}`);
+      for (const instead of recipes) checkRecipe(instead);
+    }
+  }
+  assert.ok(count > 100, `${count} chains were refused`);
+  assert.equal(adviceOn(['distill', 'sptq', 'qat']), "Write `distill+qat`: qat starts from sptq's ranges by itself.");
+  assert.equal(adviceOn(['prune', 'partition', 'sptq']), 'Put sptq before partition: `prune+sptq+partition`.');
+  assert.equal(adviceOn(['prune', 'qat', 'fp16']), 'Choose one of the two: `prune+qat` or `prune+fp16`.');
+  assert.equal(adviceOn(['prune', 'sptq', 'sptq']), 'Write sptq once: `prune+sptq`.');
 });
 
 test('an operator that is cut short for all requests is in one piece still', async (t) => {

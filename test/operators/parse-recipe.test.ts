@@ -139,7 +139,7 @@ test('chains that make no sense are refused with the reason', () => {
   assert.throws(() => parseRecipeText('partition+note', at), {
     kind: 'invalid',
     message: 'note behind partition: note works on a model in one piece, and partition gives stages',
-    fix: 'Put note before partition.',
+    fix: 'Put note before partition: `note+partition`.',
   });
   assert.throws(() => parseRecipeText('partition+identity+note', at), {
     message: /^note behind partition\+identity: .*partition gives stages$/,

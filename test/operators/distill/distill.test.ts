@@ -191,6 +191,16 @@ test('students that make no sense are refused before anything is built', async (
     kind: 'invalid',
     message: /nothing else is learned/,
   });
+  const without = (options: object, message: RegExp) =>
+    assert.rejects(distilled(work, { student: zoo, ...options }), { kind: 'invalid', message, fix: /Leave `/ });
+  await without({ alpha: 0, temperature: 2, hidden: { at: ['layer.0'] } }, /temperature softens the teacher's scores/);
+  await without({ alpha: 1, train: { labelSmoothing: 0.1 } }, /labelSmoothing is for the labels/);
+  await without({ teacherSees: 'batch', cacheMB: 5 }, /cacheMB .* nothing is kept/);
+  await without({ student: 'self', init: 'teacher' }, /put back what was taken out/);
+  const numbers = { ...work, postprocess: { kind: 'numbers', output: 'scores' } } as const;
+  await assert.rejects(distilled(numbers, { student: zoo, temperature: 2 }), {
+    ...{ kind: 'invalid', message: /distill\.temperature softens scores of classes/, fix: /Leave/ },
+  });
   const regression = { ...work, postprocess: { kind: 'digest' } } as const;
   await assert.rejects(distilled(regression, { student: zoo }), { message: /postprocessing 'digest'/ });
 });

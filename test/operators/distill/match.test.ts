@@ -144,7 +144,7 @@ test('tensors that are not there, or cannot be compared, are refused', async () 
     message: /scores \[1, 4\] cannot be compared/,
   });
   assert.throws(() => attentionPairs({ at: 'layers' }, student, teacher), {
-    message: /no layers/,
+    message: /no attention: a Softmax of \[N, heads, T, T\]/,
     fix: /Name the tensors/,
   });
 });
@@ -152,8 +152,8 @@ test('tensors that are not there, or cannot be compared, are refused', async () 
 test('a picture that was moved is not compared inside with one that was not', () => {
   const hidden = { at: 'layers' } as const;
   const train = { augment: [{ kind: 'flip' }] } as const;
-  assert.throws(() => refuseAugmented({ student: 's', hidden, train }), { kind: 'invalid', fix: /teacherSees: batch/ });
-  refuseAugmented({ student: 's', hidden, train, teacherSees: 'batch' });
-  refuseAugmented({ student: 's', train });
-  refuseAugmented({ student: 's', hidden, train: { augment: [{ kind: 'noise', deviation: 1 }] } });
+  assert.throws(() => refuseAugmented({ hidden }, train), { kind: 'invalid', fix: /teacherSees: batch/ });
+  refuseAugmented({ hidden, teacherSees: 'batch' }, train);
+  refuseAugmented({}, train);
+  refuseAugmented({ hidden }, { augment: [{ kind: 'noise', deviation: 1 }] });
 });

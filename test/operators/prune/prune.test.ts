@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { TierbedError } from '../../../base/errors.js';
 import { GraphBuilder } from '../../../onnx/build.js';
 import type { Model } from '../../../onnx/model.js';
 import { denseTensor } from '../../../onnx/tensor.js';
+import { checkRecipe } from '../../../operators/check-recipe.js';
 import { evaluate } from '../../../operators/evaluate.js';
 import { identity } from '../../../operators/identity.js';
 import { prune } from '../../../operators/prune.js';
 import { buildVariants } from '../../../operators/recipe.js';
+import { bert, texts } from '../distill/support.js';
 import { pruned, residualModel, stripeWorkload } from './support.js';
 
 const TRAIN = { epochs: 12, batch: 16, optimizer: { kind: 'adam', rate: 0.01 } };
@@ -144,9 +147,54 @@ test('options of the other kind, scores without gradients and patterns against t
     message: /no weight is called 'nothing\*'/,
   });
   await assert.rejects(bad({ sparsity: 0.5, exclude: ['*'] })(t), { message: /that can be removed/ });
-  await assert.rejects(bad({ sparsity: 0.5, schedule: { start: 0.5, end: 0.2 } })(t), { message: /ends at 0.2/ });
+  await assert.rejects(bad({ sparsity: 0.5, train: undefined, schedule: { start: 0.5, end: 0.2 } })(t), {
+    message: /ends at 0.2/,
+  });
   const work = await stripeWorkload(t, residualModel(), { training: [] });
   await assert.rejects(pruned(work, { sparsity: 0.5, train: {} }), { message: /has no training part/ });
+});
+
+test('options that would have no effect beside the others are refused', async (t) => {
+  const refused = (options: object, message: RegExp) =>
+    assert.throws(
+      () => prune.check?.({ sparsity: 0.5, ...options }, []),
+      (error) => {
+        assert.ok(error instanceof TierbedError && error.fix !== undefined);
+        assert.match(error.message, message);
+        return true;
+      },
+    );
+  refused({ train: false, schedule: { shape: 'linear' } }, /`schedule` is for training/);
+  refused({ train: false, batchNorm: 'frozen' }, /`batchNorm` is for training/);
+  refused({ schedule: { shape: 'once', end: 0.5 } }, /`schedule.end` has no use/);
+  refused({ schedule: { shape: 'once', start: 0.5 } }, /`schedule.start` has no use.*before training/);
+  refused({ kind: 'unstructured', schedule: { shape: 'once', every: 2 } }, /`schedule.every` has no use/);
+  prune.check?.({ sparsity: 0.5, kind: 'unstructured', schedule: { shape: 'once', start: 0.5 } }, []);
+  prune.check?.({ sparsity: 0.5, score: 'taylor', schedule: { shape: 'once', start: 0.5 } }, []);
+  const runs = { kind: 'unstructured', sparsity: undefined, pattern: '2:4' };
+  refused({ ...runs, mostOfLayer: 0.9 }, /`mostOfLayer` has no use: the pattern 2:4/);
+  refused({ ...runs, scope: 'global' }, /`scope: global` has no use/);
+  prune.check?.({ preset: 'study-image', pattern: '2:4' }, []);
+  const work = await stripeWorkload(t, residualModel());
+  const freeze = { ...TRAIN, freeze: ['stem.*'] };
+  for (const kind of ['structured', 'unstructured']) {
+    const given = { kind, sparsity: 0.5, train: freeze };
+    await assert.rejects(pruned(work, given), {
+      message: /leaves stem\.(weight|bias) as it is .* is to be pruned/,
+      fix: /exclude/,
+    });
+    await pruned(work, { ...given, exclude: ['stem.*'], train: { ...freeze, epochs: 1 } });
+  }
+});
+
+test('features go before training, and no schedule has a say in that', async (t) => {
+  const work = await texts(t, bert(1, 8, 2), { training: 16, tuning: 8, evaluation: 6 });
+  const given = { sparsity: 0.25, units: ['features'], train: { epochs: 1, batch: 8 } };
+  await assert.rejects(pruned(work, { ...given, schedule: { shape: 'linear' } }), {
+    ...{ kind: 'invalid', message: /features of .* go before training/, fix: /Leave `schedule` out/ },
+  });
+  const { facts } = await pruned(work, { ...given, schedule: { shape: 'once' } });
+  assert.ok(facts.parameters.after < facts.parameters.before);
 });
 
 test('a quantised model is refused, as a file and as a recipe', async (t) => {
@@ -159,9 +207,17 @@ test('a quantised model is refused, as a file and as a recipe', async (t) => {
   const work = await stripeWorkload(t, g.build());
   await assert.rejects(pruned(work, { sparsity: 0.5 }), { kind: 'invalid', message: /is quantised already/ });
   for (const operator of ['sptq', 'dynamic', 'fp16']) {
-    const misfit = prune.after?.([{ operator, options: {} }], { sparsity: 0.5 });
-    assert.match(misfit?.reason ?? '', /needs float32 weights/);
-    assert.match(misfit?.fix ?? '', new RegExp(`prune\\+${operator}`));
+    const recipe = [
+      { operator, options: {} },
+      { operator: 'prune', options: { sparsity: 0.5 } },
+    ];
+    assert.throws(() => checkRecipe(recipe), {
+      ...{
+        kind: 'invalid',
+        message: /needs float32 weights/,
+        fix: `Put prune before ${operator}: \`prune+${operator}\`.`,
+      },
+    });
   }
   assert.equal(prune.after?.([{ operator: identity.name, options: {} }], { sparsity: 0.5 }), undefined);
 });

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { GraphBuilder } from '../../../onnx/build.js';
 import type { Model } from '../../../onnx/model.js';
 import { crossEntropy } from '../../../operators/train/cross-entropy.js';
+import { defaultObjective } from '../../../operators/train/default-objective.js';
 import { meanSquaredError } from '../../../operators/train/mean-squared-error.js';
 import { CHECKPOINT_FILE, train } from '../../../operators/train/train.js';
 import type { TrainRequest, TrainSettings } from '../../../operators/train/types.js';
@@ -114,6 +115,24 @@ test('numbers that make no sense are refused', async () => {
     message: /learning rate is 0/,
   });
   await assert.rejects(trained({}, { clipNorm: -1 }), { kind: 'invalid', message: /clipNorm is -1/ });
+});
+
+test('settings that would have no effect beside the others are refused', async () => {
+  assert.throws(() => defaultObjective(numberWorkload(), { labelSmoothing: 0.1 }), {
+    ...{ kind: 'invalid', message: /labelSmoothing spreads the targets of classes/, fix: /Leave `labelSmoothing` out/ },
+  });
+  assert.equal(defaultObjective(numberWorkload(), { labelSmoothing: 0 }).name, 'mse');
+  assert.equal(defaultObjective(pointWorkload(), { labelSmoothing: 0.1 }).name, 'cross-entropy');
+  await assert.rejects(trained({}, { optimizer: { kind: 'sgd', noDecay: ['first.*'] } }), {
+    ...{
+      kind: 'invalid',
+      message: /noDecay names weights that do not decay, and weightDecay is 0/,
+      fix: /weightDecay/,
+    },
+  });
+  await assert.rejects(trained({}, { dims: { length: 8 } }), {
+    ...{ kind: 'invalid', message: /dims has a number for 'length'/, fix: /The shapes have: N/ },
+  });
 });
 
 test('a full disk stops training with an error that names the checkpoint', async () => {
