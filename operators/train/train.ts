@@ -3,7 +3,7 @@ import { initializerOf } from '../../onnx/build.js';
 import type { Model } from '../../onnx/model.js';
 import { float32Tensor } from '../../onnx/tensor.js';
 import { metricOf } from '../../workloads/metrics/index.js';
-import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { readCheckpoint, removeUnfinished, writeCheckpoint } from './checkpoint.js';
 import { writeCurve, writePlot } from './curve-files.js';
 import { trainFrom } from './loop.js';
 import { availableBytes, type MemoryNeed, megabytes, memoryNeed, refuseTooLarge } from './memory.js';
@@ -37,6 +37,7 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
   const best = bestArrays(setup);
   const path = join(folder, CHECKPOINT_FILE);
   const kept = keptArrays(setup, best, plugins);
+  await removeUnfinished(folder);
   const found = await readCheckpoint(path, setup.key);
   const start = found ? restore(found, kept) : START;
   let dueMs = performance.now() + 1000 * checkpointSeconds;
@@ -86,7 +87,7 @@ function factsOf({ objective, workload }: TrainRequest, setup: Setup, memory: Me
     unreadable: [...training.unreadable, ...tuning.unreadable],
     trained: { weights: slots.size, parameters: [...slots.keys()].reduce((sum, name) => sum + sizeOf(setup, name), 0) },
     metric: workload.metric,
-    ...(end.best && { best: { epoch: end.best.epoch + 1, tuning: end.best.value } }),
+    ...(end.best && { best: { epoch: end.best.epoch, tuning: end.best.value } }),
     memory,
     seconds: end.curve.reduce((sum, { seconds }) => sum + seconds, 0),
     curve: end.curve,

@@ -73,6 +73,33 @@ test('an item that is not finite is named', async () => {
   await assert.rejects(trained({}, {}, { training }), { kind: 'invalid', message: /the input x/, fix: /bad/ });
 });
 
+/** A plugin that puts a number into an array behind the last step of the first epoch. */
+function breaksLast(array: string, value: number): Partial<TrainRequest> {
+  const afterUpdate = ({ step, weights }: { step: number; weights: ReadonlyMap<string, Float32Array> }): void => {
+    if (step === 5) (weights.get(array) as Float32Array).fill(value);
+  };
+  return { plugins: [{ name: 'breaks', afterUpdate }] };
+}
+
+test('what is not finite at the end of an epoch is named, though no loss was', async () => {
+  const at = String.raw`training stops behind step 6 \(epoch 1\): `;
+  const fix = /Lower the rate/;
+  await assert.rejects(trained({}, breaksLast('second.bias', Number.POSITIVE_INFINITY), { tuning: [] }), {
+    ...{ kind: 'invalid', fix },
+    message: new RegExp(`${at}second.bias is not finite any more; the learning rate is 0\\.00`),
+  });
+  // Finite weights whose sums are not, of either sign: what the scores are is not known.
+  await assert.rejects(trained({}, breaksLast('first.weight', 3e38), { tuning: points(9, 2, 'b').map(far) }), {
+    ...{ kind: 'invalid', fix },
+    message: new RegExp(`${at}on the tuning part, argmax: output 'scores' is NaN`),
+  });
+});
+
+/** An item far from all others. */
+function far({ id, label }: { readonly id: string; readonly label: string }) {
+  return { ...tensorItem(id, [1e9, 1e9]), label };
+}
+
 test('a training that diverges is stopped, with its loss and rate', async () => {
   const optimizer = { kind: 'sgd', rate: 30, momentum: 0.9 } as const;
   await assert.rejects(trained({ optimizer }), {
