@@ -1,4 +1,6 @@
+import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TierbedError } from '../../base/errors.js';
 import { initializerOf } from '../../onnx/build.js';
 import type { Model } from '../../onnx/model.js';
 import { float32Tensor } from '../../onnx/tensor.js';
@@ -64,6 +66,9 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
           if (position.done || performance.now() >= dueMs) await save(position);
         },
       });
+    } catch (error) {
+      if (error instanceof TierbedError && error.kind === 'invalid') await removeProgress(folder);
+      throw error;
     } finally {
       progress.stop();
       await step.close();
@@ -76,6 +81,14 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
     curve: end.curve,
     facts: factsOf(request, setup, memory, end),
   };
+}
+
+/** What a training leaves that went wrong: run again, it would go wrong at the same step. */
+async function removeProgress(folder: string): Promise<void> {
+  const names = [CHECKPOINT_FILE, 'curve.csv', 'curve.json'];
+  await Promise.all(names.map((name) => rm(join(folder, name), { force: true }).catch(() => {})));
+  // Others may keep something beside it.
+  await rmdir(folder).catch(() => {});
 }
 
 /** For manifests. */

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { GraphBuilder } from '../../../onnx/build.js';
 import type { Model } from '../../../onnx/model.js';
@@ -7,7 +9,7 @@ import { train } from '../../../operators/train/train.js';
 import type { TrainRequest, TrainSettings } from '../../../operators/train/types.js';
 import type { Workload } from '../../../workloads/types.js';
 import { tensorItem } from '../../support/tensor-workload.js';
-import { points, pointWorkload, toyRequest } from './toy.js';
+import { newFolder, points, pointWorkload, toyRequest } from './toy.js';
 
 async function trained(
   settings: TrainSettings,
@@ -100,11 +102,14 @@ function far({ id, label }: { readonly id: string; readonly label: string }) {
   return { ...tensorItem(id, [1e9, 1e9]), label };
 }
 
-test('a training that diverges is stopped, with its loss and rate', async () => {
+test('a training that diverges is stopped, with its loss and rate, and leaves nothing', async () => {
   const optimizer = { kind: 'sgd', rate: 30, momentum: 0.9 } as const;
-  await assert.rejects(trained({ optimizer }), {
+  const folder = join(await newFolder(), 'training');
+  const diverging = trained({ optimizer }, { folder, checkpointSeconds: 0 });
+  await assert.rejects(diverging, {
     kind: 'invalid',
     message:
       /training diverges: at step \d+ \(epoch \d+\) the loss is \S+, and it was \S+ at first; the learning rate is \d+/,
   });
+  await assert.rejects(readdir(folder), { code: 'ENOENT' });
 });
