@@ -25,11 +25,20 @@ function oneReport(folder: string, manifest: Manifest): string {
     }),
   );
   const lines = [
+    ...recipe.flatMap(stepLines),
     ...(accuracy?.drop == null ? [] : [dropLine(accuracy)]),
     ...unreadableLines(accuracy),
     `${folder}: made in ${formatMs(cost.wallMs)} (building ${formatMs(cost.buildMs)}, evaluating ${formatMs(cost.evaluateMs)}), with ${formatBytes(cost.peakMemoryBytes)} of memory at most.`,
   ];
   return `${manifest.name}\n${models}${recipe.length > 0 ? steps : ''}${lines.join('\n')}\n`;
+}
+
+/** What a step has to say in words, and what it warns of. */
+function stepLines({ operator, facts }: Manifest['recipe'][number]): string[] {
+  const { reached, says, warnings } = facts as { reached?: unknown; says?: unknown; warnings?: unknown };
+  const sparsity = typeof reached === 'number' ? `sparsity ${reached.toFixed(3)}; ` : '';
+  const texts = Array.isArray(warnings) ? warnings.map((warning) => `warning: ${warning}`) : [];
+  return [...(typeof says === 'string' ? [sparsity + says] : []), ...texts].map((text) => `${operator}: ${text}`);
 }
 
 function row(

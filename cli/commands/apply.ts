@@ -33,11 +33,13 @@ Without MODEL the workload's own is taken. DIR gets model.onnx, or stage-0.onnx,
 
 Examples:
   tierbed apply partition --set partition.at=layer2.0 --workload pictures --out halves/
+  tierbed apply prune --set prune.sparsity=0.5 --set prune.train.epochs=5 --workload pictures --out narrow/
   tierbed apply recipe.yaml mobilenet.onnx --workload mobilenet.yaml --out variant/
   tierbed apply identity mobilenet.onnx --workload mobilenet.yaml --out same/ --json | jq '.variants[0].accuracy'
   tierbed apply --list                                           the operators, and their options
 
-Ctrl-C ends it and leaves nothing; what was built of it already is in the cache.
+Ctrl-C ends it and leaves nothing in DIR. What was built of it already is in the cache, and so is how far a training has
+come: the same command goes on from there, also after a power cut (docs/train.md).
 Exit codes: 0 done, 2 usage, 3 the recipe, the model or the data is wrong, 4 something is not there, 5 DIR is not empty,
 7 disk full, 130 stopped by Ctrl-C.`;
 

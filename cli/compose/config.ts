@@ -15,11 +15,20 @@ export interface PublishedPort {
 export interface ComposeConfig {
   readonly services: readonly string[];
   readonly ports: readonly PublishedPort[];
+  /** What the image is called that is built here; undefined when no service builds one. */
+  readonly image: string | undefined;
 }
 
 interface RawConfig {
   readonly services?: Readonly<
-    Record<string, { readonly ports?: readonly { readonly host_ip?: string; readonly published?: string | number }[] }>
+    Record<
+      string,
+      {
+        readonly image?: string;
+        readonly build?: unknown;
+        readonly ports?: readonly { readonly host_ip?: string; readonly published?: string | number }[];
+      }
+    >
   >;
 }
 
@@ -30,6 +39,7 @@ export async function composeConfig(profiles: readonly string[], signal: AbortSi
   const variables = portVariables();
   return {
     services: Object.keys(services),
+    image: Object.values(services).find(({ build }) => build !== undefined)?.image,
     ports: Object.entries(services).flatMap(([service, { ports = [] }]) =>
       ports.map(({ host_ip: address = '127.0.0.1', published = 0 }) => ({
         ...{ service, address, port: Number(published), variable: variables.get(service) },

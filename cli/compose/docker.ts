@@ -15,6 +15,8 @@ export interface DockerOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called with every line of either stream. */
   readonly onLine?: (line: string) => void;
+  /** Variables beside those of this process. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Both streams go where this command's go. */
   readonly passThrough?: boolean;
 }
@@ -28,10 +30,11 @@ const KEPT_CHARS = 20_000;
  *   and has
  */
 export async function docker(args: readonly string[], options: DockerOptions = {}): Promise<Ended> {
-  const { signal, onLine, passThrough } = options;
+  const { signal, onLine, env, passThrough } = options;
   if (signal?.aborted) throw new TierbedError('cancelled', 'stopped');
   const child = spawn('docker', args, {
     stdio: ['ignore', passThrough ? 'inherit' : 'pipe', passThrough ? 'inherit' : 'pipe'],
+    env: { ...process.env, ...env },
     // In a group of its own, so that Ctrl-C reaches it once, through here.
     detached: true,
   });

@@ -35,7 +35,10 @@ function boundDim(
   if (axis === 0 && (typeof dim !== 'number' || dim === 1)) return batch;
   if (typeof dim === 'number') return dim;
   throw new TierbedError('invalid', `dimension ${axis} of input ${input} (${dim ?? 'unknown'}) has no number`, {
-    fix: 'Give it a number, e.g. the length that texts are padded to.',
+    fix:
+      typeof dim === 'string'
+        ? `Give it one, such as the length that texts are padded to: \`dims: { ${dim}: 128 }\`.`
+        : 'Export the model with a number or a name for it.',
   });
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { diskError } from '../../base/disk-error.js';
 import { TierbedError } from '../../base/errors.js';
 
@@ -71,6 +71,19 @@ async function writeParts(file: FileHandle, { key, state, arrays }: Checkpoint):
   }
   const digest = hash.digest();
   for (let done = 0; done < digest.byteLength; ) done += (await file.write(digest, done)).bytesWritten;
+}
+
+/** A file that nobody wrote to for so long is of a process that is gone. */
+const ABANDONED_MS = 3_600_000;
+
+/** Removes what processes left in a training's folder which were killed while they wrote a file. Never fails. */
+export async function removeUnfinished(folder: string, nowMs = Date.now()): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!name.endsWith('.part')) continue;
+    const part = join(folder, name);
+    const writtenMs = (await stat(part).catch(() => undefined))?.mtimeMs ?? nowMs;
+    if (nowMs - writtenMs > ABANDONED_MS) await rm(part, { force: true }).catch(() => {});
+  }
 }
 
 /** A renamed file is on the disk when its folder is; where folders cannot be synced, the rename itself has to do. */

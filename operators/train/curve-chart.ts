@@ -11,7 +11,7 @@ const HEIGHT = 150;
  * @param metric its title
  */
 export function curveChart(curve: readonly CurvePoint[], metric: string): TopLevelSpec {
-  const values = curve.map(({ epoch, loss, tuning }) => ({ epoch: epoch + 1, loss, tuning }));
+  const values = curve.map(({ epoch, loss, tuning }) => ({ epoch, loss, tuning }));
   const panel = (field: 'loss' | 'tuning', title: string) => ({
     ...{ width: WIDTH, height: HEIGHT, mark: { type: 'line' as const, point: curve.length <= 60 } },
     encoding: {

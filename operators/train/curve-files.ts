@@ -6,10 +6,9 @@ import type { CurvePoint } from './types.js';
 
 const COLUMNS = ['epoch', 'steps', 'learningRate', 'loss', 'tuning', 'seconds'] as const;
 
-/** The curve as CSV (RFC 4180): a heading, then a line an epoch; epochs count from 1, and what is not known is empty. */
+/** The curve as CSV (RFC 4180): a heading, then a line an epoch; what is not known is empty. */
 export function curveCsv(curve: readonly CurvePoint[]): string {
-  const rows = curve.map((point) => ({ ...point, epoch: point.epoch + 1 }));
-  const lines = rows.map((row) => COLUMNS.map((column) => String(row[column] ?? '')).join(','));
+  const lines = curve.map((row) => COLUMNS.map((column) => String(row[column] ?? '')).join(','));
   return [COLUMNS.join(','), ...lines, ''].join('\n');
 }
 

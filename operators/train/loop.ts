@@ -5,7 +5,7 @@ import type { Position } from './position.js';
 import { learningRate } from './schedule.js';
 import type { Setup } from './setup.js';
 import type { TrainingStep } from './step.js';
-import { cancelled, diverged, notFinite, short } from './stopped.js';
+import { brokenArray, brokenTuning, cancelled, diverged, notFinite, short } from './stopped.js';
 import type { Tuning } from './tuning.js';
 import type { CurvePoint, StepView, TrainRequest } from './types.js';
 
@@ -94,15 +94,23 @@ async function takeStep(position: Position, batches: Batches, options: LoopOptio
 /** Adds a point to the curve, keeps the weights when they are the best, and says whether it is time to stop. */
 async function endEpoch(position: Position, { request, setup, tuning, best, cut }: LoopOptions): Promise<Position> {
   const { settings, stepsPerEpoch, steps, arrays } = setup;
-  const epoch = position.curve.length;
-  const value = tuning ? await tuning.evaluate(request.signal) : null;
+  const epoch = position.curve.length + 1;
+  const rate = learningRate(settings.schedule, settings.optimizer.rate, position.step - 1, steps, epoch - 1);
+  const at = { step: position.step, epoch, rate };
+  const broken = [...arrays].find(([, values]) => !values.every(Number.isFinite));
+  if (broken) throw brokenArray(broken[0], at);
+  const value = tuning
+    ? await tuning.evaluate(request.signal).catch((error: unknown) => {
+        throw brokenTuning(error, at);
+      })
+    : null;
   if (value === undefined) {
     await cut(position);
     throw cancelled(position.step, steps);
   }
+  if (value !== null && !Number.isFinite(value)) throw brokenTuning(value, at);
   const point: CurvePoint = {
-    ...{ epoch, steps: position.step, loss: position.lossSum / stepsPerEpoch, tuning: value },
-    learningRate: learningRate(settings.schedule, settings.optimizer.rate, position.step - 1, steps, epoch),
+    ...{ epoch, steps: position.step, learningRate: rate, loss: position.lossSum / stepsPerEpoch, tuning: value },
     seconds: position.seconds,
   };
   const curve = [...position.curve, point];

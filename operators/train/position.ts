@@ -15,7 +15,7 @@ export interface Position {
   /** The share of the last steps whose loss was many times the first, 0 to 1: a running mean. */
   readonly highLosses: number;
   readonly curve: readonly CurvePoint[];
-  /** The epoch, from 0, with the best value on the tuning part; null before there is one. */
+  /** The epoch, from 1, with the best value on the tuning part; null before there is one. */
   readonly best: { readonly epoch: number; readonly value: number } | null;
   /** It has come to its end. */
   readonly done: boolean;

@@ -1,4 +1,4 @@
-import { TierbedError } from '../../base/errors.js';
+import { messageOf, TierbedError } from '../../base/errors.js';
 import type { NamedTensor } from '../../onnx/tensor.js';
 import { findOrigin, type Origin } from './not-finite.js';
 import type { Setup } from './setup.js';
@@ -15,6 +15,16 @@ export interface StepNumbers {
 
 const CALMER = 'Lower the rate, warm up (`warmupSteps`), or clip gradients (`clipNorm: 1`).';
 
+/** Where a training is when it is looked at behind an epoch. */
+interface EpochEnd {
+  /** Steps taken. */
+  readonly step: number;
+  /** From 1. */
+  readonly epoch: number;
+  /** The learning rate. */
+  readonly rate: number;
+}
+
 /** A number for people. */
 export const short = (value: number): string => String(Number(value.toPrecision(4)));
 
@@ -30,6 +40,32 @@ export function diverged({ step, epoch }: Batch, { loss, rate }: StepNumbers, fi
     'invalid',
     `training diverges: at step ${step + 1} (epoch ${epoch + 1}) the loss is ${short(loss)}, and it was ` +
       `${short(first)} at first; the learning rate is ${short(rate)}`,
+    { fix: CALMER },
+  );
+}
+
+/**
+ * Losses may stay finite while something else does not: BatchNormalization takes the size out of weights that explode, and
+ * running statistics are of the explosion.
+ *
+ * @param array the name of a weight or a running statistic
+ */
+export function brokenArray(array: string, end: EpochEnd): TierbedError {
+  return behindEpoch(end, `${array} is not finite any more`);
+}
+
+/** @param error why the tuning part has no value, or the value, which is no finite number */
+export function brokenTuning(error: unknown, end: EpochEnd): TierbedError {
+  if (typeof error === 'number') return behindEpoch(end, `the metric on the tuning part is ${error}`);
+  const { kind, fix } = error instanceof TierbedError ? error : {};
+  const found = behindEpoch(end, `on the tuning part, ${messageOf(error)}`);
+  return new TierbedError(kind ?? 'invalid', found.message, { fix: fix ?? CALMER, cause: error });
+}
+
+function behindEpoch({ step, epoch, rate }: EpochEnd, what: string): TierbedError {
+  return new TierbedError(
+    'invalid',
+    `training stops behind step ${step} (epoch ${epoch}): ${what}; the learning rate is ${short(rate)}`,
     { fix: CALMER },
   );
 }

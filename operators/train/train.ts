@@ -1,9 +1,11 @@
+import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TierbedError } from '../../base/errors.js';
 import { initializerOf } from '../../onnx/build.js';
 import type { Model } from '../../onnx/model.js';
 import { float32Tensor } from '../../onnx/tensor.js';
 import { metricOf } from '../../workloads/metrics/index.js';
-import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { readCheckpoint, removeUnfinished, writeCheckpoint } from './checkpoint.js';
 import { writeCurve, writePlot } from './curve-files.js';
 import { trainFrom } from './loop.js';
 import { availableBytes, type MemoryNeed, megabytes, memoryNeed, refuseTooLarge } from './memory.js';
@@ -37,6 +39,7 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
   const best = bestArrays(setup);
   const path = join(folder, CHECKPOINT_FILE);
   const kept = keptArrays(setup, best, plugins);
+  await removeUnfinished(folder);
   const found = await readCheckpoint(path, setup.key);
   const start = found ? restore(found, kept) : START;
   let dueMs = performance.now() + 1000 * checkpointSeconds;
@@ -63,6 +66,9 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
           if (position.done || performance.now() >= dueMs) await save(position);
         },
       });
+    } catch (error) {
+      if (error instanceof TierbedError && error.kind === 'invalid') await removeProgress(folder);
+      throw error;
     } finally {
       progress.stop();
       await step.close();
@@ -77,6 +83,14 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
   };
 }
 
+/** What a training leaves that went wrong: run again, it would go wrong at the same step. */
+async function removeProgress(folder: string): Promise<void> {
+  const names = [CHECKPOINT_FILE, 'curve.csv', 'curve.json'];
+  await Promise.all(names.map((name) => rm(join(folder, name), { force: true }).catch(() => {})));
+  // Others may keep something beside it.
+  await rmdir(folder).catch(() => {});
+}
+
 /** For manifests. */
 function factsOf({ objective, workload }: TrainRequest, setup: Setup, memory: MemoryNeed, end: Position) {
   const { settings, threads, training, tuning, slots } = setup;
@@ -86,7 +100,7 @@ function factsOf({ objective, workload }: TrainRequest, setup: Setup, memory: Me
     unreadable: [...training.unreadable, ...tuning.unreadable],
     trained: { weights: slots.size, parameters: [...slots.keys()].reduce((sum, name) => sum + sizeOf(setup, name), 0) },
     metric: workload.metric,
-    ...(end.best && { best: { epoch: end.best.epoch + 1, tuning: end.best.value } }),
+    ...(end.best && { best: { epoch: end.best.epoch, tuning: end.best.value } }),
     memory,
     seconds: end.curve.reduce((sum, { seconds }) => sum + seconds, 0),
     curve: end.curve,

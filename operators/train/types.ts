@@ -94,6 +94,7 @@ export interface TrainResult {
 
 /** A point of the learning curve: one for each epoch. */
 export interface CurvePoint {
+  /** From 1. */
   readonly epoch: number;
   readonly steps: number;
   readonly learningRate: number;

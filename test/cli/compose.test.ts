@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { packageRoot } from '../../base/paths.js';
 import { parseLogLine } from '../../cli/commands/logs.js';
 import { isOlder } from '../../cli/compose/preflight.js';
 import { parseServices } from '../../cli/compose/services.js';
+import { SOURCES_ARGUMENT, SOURCES_LABEL, sourcesDigest } from '../../cli/compose/sources.js';
 import { writeTinyStudy } from '../services/orchestrator/tiny-study.js';
 import {
   container,
@@ -120,6 +122,59 @@ test('up says what to open where, and passes its options on', async () => {
   const json = await docker.run('up', '--json', '--no-wait');
   assert.equal(JSON.parse(json.stdout).already, false);
   assert.match(docker.calls().at(-1) ?? '', / up --detach$/);
+});
+
+/** Answers of a Docker whose image says that it was built of these sources; undefined: it has none. */
+const builtOf = (sources: string | undefined, more: Record<string, FakeAnswer> = {}) => {
+  const config = JSON.parse(published(45_124).stdout as string) as { services: Record<string, object> };
+  Object.assign(config.services.orchestrator as object, { image: 'mine', build: { context: '.' } });
+  const image = sources === undefined ? { code: 1, stderr: 'No such image: mine' } : { stdout: `${sources}\n` };
+  return { 'compose config': { stdout: JSON.stringify(config) }, 'image inspect': image, ...more };
+};
+
+test('an image of older code is built anew, and a testbed that is up is left alone and told of', async () => {
+  const now = (await sourcesDigest()) as string;
+  const builds = async (answers: Record<string, FakeAnswer>, ...args: string[]) => {
+    const docker = fake(answers);
+    const ended = await docker.run('up', '--quiet', ...args);
+    assert.equal(ended.code, 0, ended.stderr);
+    const call = docker.calls().find((each) => / up /.test(each)) ?? '';
+    return [call.includes('--build'), /older than/.test(ended.stdout), /was built now/.test(ended.stdout)];
+  };
+  assert.deepEqual(await builds(builtOf(now)), [false, false, false]);
+  assert.deepEqual(await builds(builtOf('0123456789abcdef')), [true, false, true]);
+  assert.deepEqual(await builds(builtOf('')), [true, false, true], 'built by hand');
+  assert.deepEqual(await builds(builtOf(undefined)), [true, false, true]);
+  assert.deepEqual(await builds(builtOf('0123456789abcdef'), '--no-build'), [false, true, false]);
+  assert.deepEqual(await builds(builtOf(now), '--build'), [true, false, true]);
+  const isUp = { 'compose ps': { stdout: UP } };
+  assert.deepEqual(await builds(builtOf('0123456789abcdef', isUp)), [false, true, false]);
+  assert.deepEqual(await builds(builtOf(now, isUp)), [false, false, false]);
+});
+
+test('the digest is that of what the image is made of, and the image is labelled with it', async () => {
+  const root = join(work, 'sources');
+  const write = (name: string, text: string): void => {
+    mkdirSync(dirname(join(root, name)), { recursive: true });
+    writeFileSync(join(root, name), text);
+  };
+  assert.equal(await sourcesDigest(root), undefined);
+  write('.dockerignore', '*\n!cli\n!package.json\n**/node_modules\n');
+  write('docker/Dockerfile', 'FROM x');
+  write('package.json', '{}');
+  write('cli/deep/main.ts', '1');
+  const first = await sourcesDigest(root);
+  for (const name of ['cli/node_modules/x.js', 'cli/x.log', 'docs/a.md']) write(name, 'else');
+  assert.equal(await sourcesDigest(root), first);
+  const digests = [first];
+  for (const name of ['cli/deep/main.ts', 'package.json', 'docker/Dockerfile', 'cli/more.ts']) {
+    write(name, '2');
+    digests.push(await sourcesDigest(root));
+  }
+  assert.equal(new Set(digests).size, 5);
+  assert.match(readFileSync(join(packageRoot, 'compose.yaml'), 'utf8'), new RegExp(`${SOURCES_ARGUMENT}: `));
+  const dockerfile = readFileSync(join(packageRoot, 'docker/Dockerfile'), 'utf8');
+  assert.ok(dockerfile.includes(`LABEL ${SOURCES_LABEL}=\${${SOURCES_ARGUMENT}}`));
 });
 
 test('what Docker says when it fails is shown, and what it means', async () => {

@@ -107,3 +107,19 @@ test('with frozen normalisations there are no statistics of the batch', async ()
   assert.deepEqual([...graph.gradients.keys()].sort(), [...weights].sort());
   assert.ok(!graph.model.graph.nodes.some(({ opType }) => opType === 'ReduceMean'));
 });
+
+test('a length that nobody gave is asked for, by the key that gives it', async () => {
+  for (const [dim, fix] of [
+    ['sequence', /dims: \{ sequence: 128 \}/],
+    [undefined, /a number or a name/],
+  ] as const) {
+    const g = new GraphBuilder({ name: 'text', opset: 18 });
+    const x = g.input('x', 'float32', ['N', dim]);
+    g.output(g.node('MatMul', [x, g.weight('w', [1, 2], () => new Float32Array(2))]), 'float32', ['N', 2]);
+    const loss = () => 'unused';
+    await assert.rejects(trainingGraph(g.build(), { batch: 2, weights: ['w'], batchNorm: 'frozen', loss }), {
+      ...{ kind: 'invalid', fix },
+      message: /dimension 1 of input x \((sequence|unknown)\) has no number/,
+    });
+  }
+});

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Checkpoint, readCheckpoint, writeCheckpoint } from '../../../operators/train/checkpoint.js';
+import {
+  type Checkpoint,
+  readCheckpoint,
+  removeUnfinished,
+  writeCheckpoint,
+} from '../../../operators/train/checkpoint.js';
 import { newFolder } from './toy.js';
 
 const KEY = { 'the model': 'a', 'the settings': 'b' };
@@ -45,6 +50,19 @@ test('a damaged checkpoint is refused', async () => {
   }
   await writeFile(path, whole.subarray(0, -5));
   await assert.rejects(readCheckpoint(path, KEY), { kind: 'invalid', message: /damaged/ });
+});
+
+test('what a killed process left half written is removed later, and what one is writing is not', async () => {
+  const folder = await newFolder();
+  await writeCheckpoint(join(folder, 'checkpoint.bin'), CHECKPOINT);
+  for (const name of ['checkpoint.bin.1.part', 'curve.csv.1.part', 'checkpoint.bin.2.part']) {
+    await writeFile(join(folder, name), 'half');
+    const [secondsAgo, now] = [name.includes('.1.') ? 7200 : 5, Date.now() / 1000];
+    await utimes(join(folder, name), now, now - secondsAgo);
+  }
+  await removeUnfinished(folder);
+  assert.deepEqual((await readdir(folder)).sort(), ['checkpoint.bin', 'checkpoint.bin.2.part']);
+  await removeUnfinished(join(folder, 'none'));
 });
 
 test('a full disk is an error that names the file, and the checkpoint before stays', async () => {

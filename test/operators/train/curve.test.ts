@@ -8,7 +8,7 @@ import { train } from '../../../operators/train/train.js';
 import type { TrainPlugin } from '../../../operators/train/types.js';
 import { newFolder, pointWorkload, toyRequest, weightsOf } from './toy.js';
 
-const POINT = { epoch: 0, steps: 3, learningRate: 0.1, loss: 2, tuning: null, seconds: 1.5 };
+const POINT = { epoch: 1, steps: 3, learningRate: 0.1, loss: 2, tuning: null, seconds: 1.5 };
 
 test('a curve is a table, a list and a picture', async () => {
   const folder = await newFolder();
@@ -25,16 +25,16 @@ test('a curve is a table, a list and a picture', async () => {
   assert.deepEqual(
     curve.map(({ epoch, steps }) => [epoch, steps]),
     [
-      [0, 3],
-      [1, 6],
-      [2, 9],
+      [1, 3],
+      [2, 6],
+      [3, 9],
     ],
   );
 });
 
 test('without a tuning part the picture has the loss alone', async () => {
   const folder = await newFolder();
-  await writePlot(folder, [POINT, { ...POINT, epoch: 1, loss: 1 }], 'top-1 accuracy');
+  await writePlot(folder, [POINT, { ...POINT, epoch: 2, loss: 1 }], 'top-1 accuracy');
   assert.doesNotMatch(await readFile(join(folder, 'curve.svg'), 'utf8'), /tuning/);
   assert.equal(curveCsv([POINT]).split('\n')[1], '1,3,0.1,2,,1.5');
 });
@@ -58,7 +58,7 @@ test('training stops when the metric has not risen for so many epochs, and keeps
   const best = values.indexOf(Math.max(...values));
   assert.ok(best < 4, String(values));
   assert.equal(early.curve.length, best + 4);
-  assert.deepEqual(early.facts.best, { epoch: best + 1, tuning: values[best] });
+  assert.deepEqual(early.facts.best, { epoch: early.curve[best]?.epoch, tuning: values[best] });
   assert.ok(
     weightsOf(early.model)
       .get('second.weight')

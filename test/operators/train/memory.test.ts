@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GraphBuilder } from '../../../onnx/build.js';
 import { inferValues } from '../../../onnx/infer.js';
+import type { Model, Node } from '../../../onnx/model.js';
 import { crossEntropy } from '../../../operators/train/cross-entropy.js';
 import { CacheBudget, ItemStore } from '../../../operators/train/items.js';
-import { peakLiveBytes } from '../../../operators/train/live-bytes.js';
+import { peakLiveBytes, runningOrder } from '../../../operators/train/live-bytes.js';
 import { memoryNeed, refuseTooLarge } from '../../../operators/train/memory.js';
 import { setUp } from '../../../operators/train/setup.js';
 import { pointWorkload, toyRequest } from './toy.js';
@@ -25,6 +26,33 @@ test('the most that is alive at one time is found from shapes', async () => {
   // a is in b's memory, and gone when d is made: c (100) and d (200).
   assert.equal(peakLiveBytes(model, await inferValues(model)), 4 * 300);
 });
+
+test('nodes are taken to run in the order that the runtime has: from the last output back, not as they stand', async () => {
+  const g = new GraphBuilder({ name: 'order', opset: 18 });
+  const x = g.input('x', 'float32', [100]);
+  const sums: string[] = [];
+  for (const name of ['a', 'b', 'c']) {
+    const inner = g.node('Exp', [x], {}, name);
+    sums.push(
+      g.node('ReduceSum', [g.node('Mul', [inner, inner], {}, `${name}${name}`)], { keepdims: 0 }, `${name}.sum`),
+    );
+  }
+  for (const name of sums) g.output(name, 'float32');
+  const model = g.build();
+  const names = runningOrder(model.graph).map(({ outputs }) => outputs[0]);
+  assert.deepEqual(names, ['c', 'cc', 'c.sum', 'b', 'bb', 'b.sum', 'a', 'aa', 'a.sum']);
+  // One branch after the other, though all three begin first where they stand.
+  const mixed = {
+    ...model,
+    graph: { ...model.graph, nodes: sorted(model, ['a', 'b', 'c', 'aa', 'bb', 'cc', ...sums]) },
+  };
+  assert.equal(peakLiveBytes(mixed, await inferValues(mixed)), 4 * 200);
+});
+
+/** The nodes of a model by the names of what they make. */
+function sorted({ graph }: Model, names: readonly string[]): Node[] {
+  return names.map((name) => graph.nodes.find(({ outputs }) => outputs[0] === name) as Node);
+}
 
 test('what a training takes is told by its parts, and refused where it does not fit', async () => {
   const workload = pointWorkload();

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { GraphBuilder } from '../../../onnx/build.js';
 import type { Model } from '../../../onnx/model.js';
@@ -7,7 +9,7 @@ import { train } from '../../../operators/train/train.js';
 import type { TrainRequest, TrainSettings } from '../../../operators/train/types.js';
 import type { Workload } from '../../../workloads/types.js';
 import { tensorItem } from '../../support/tensor-workload.js';
-import { points, pointWorkload, toyRequest } from './toy.js';
+import { newFolder, points, pointWorkload, toyRequest } from './toy.js';
 
 async function trained(
   settings: TrainSettings,
@@ -73,11 +75,41 @@ test('an item that is not finite is named', async () => {
   await assert.rejects(trained({}, {}, { training }), { kind: 'invalid', message: /the input x/, fix: /bad/ });
 });
 
-test('a training that diverges is stopped, with its loss and rate', async () => {
+/** A plugin that puts a number into an array behind the last step of the first epoch. */
+function breaksLast(array: string, value: number): Partial<TrainRequest> {
+  const afterUpdate = ({ step, weights }: { step: number; weights: ReadonlyMap<string, Float32Array> }): void => {
+    if (step === 5) (weights.get(array) as Float32Array).fill(value);
+  };
+  return { plugins: [{ name: 'breaks', afterUpdate }] };
+}
+
+test('what is not finite at the end of an epoch is named, though no loss was', async () => {
+  const at = String.raw`training stops behind step 6 \(epoch 1\): `;
+  const fix = /Lower the rate/;
+  await assert.rejects(trained({}, breaksLast('second.bias', Number.POSITIVE_INFINITY), { tuning: [] }), {
+    ...{ kind: 'invalid', fix },
+    message: new RegExp(`${at}second.bias is not finite any more; the learning rate is 0\\.00`),
+  });
+  // Finite weights whose sums are not, of either sign: what the scores are is not known.
+  await assert.rejects(trained({}, breaksLast('first.weight', 3e38), { tuning: points(9, 2, 'b').map(far) }), {
+    ...{ kind: 'invalid', fix },
+    message: new RegExp(`${at}on the tuning part, argmax: output 'scores' is NaN`),
+  });
+});
+
+/** An item far from all others. */
+function far({ id, label }: { readonly id: string; readonly label: string }) {
+  return { ...tensorItem(id, [1e9, 1e9]), label };
+}
+
+test('a training that diverges is stopped, with its loss and rate, and leaves nothing', async () => {
   const optimizer = { kind: 'sgd', rate: 30, momentum: 0.9 } as const;
-  await assert.rejects(trained({ optimizer }), {
+  const folder = join(await newFolder(), 'training');
+  const diverging = trained({ optimizer }, { folder, checkpointSeconds: 0 });
+  await assert.rejects(diverging, {
     kind: 'invalid',
     message:
       /training diverges: at step \d+ \(epoch \d+\) the loss is \S+, and it was \S+ at first; the learning rate is \d+/,
   });
+  await assert.rejects(readdir(folder), { code: 'ENOENT' });
 });
