@@ -1,7 +1,7 @@
 // The workloads of bench:real-data, from the data in $TIERBED_DATA: pictures with trained networks, and texts with a BERT
 // that is trained here from nothing.
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Random } from '../base/random.js';
 import { type DataSpec, loadItems } from '../workloads/loaders/index.js';
@@ -10,8 +10,16 @@ import { architecture } from '../workloads/zoo/architectures.js';
 import { buildFile } from '../workloads/zoo/build-file.js';
 
 /** Tokens of a text. */
-export const LENGTH = 48;
-const VOCABULARY = 4000;
+export const LENGTH = 32;
+/** The token of words that the vocabulary has not. */
+export const UNKNOWN = 1;
+export const VOCABULARY = 4000;
+/** The BERT that is trained from nothing. */
+const BERT = { vocabulary: VOCABULARY, positions: LENGTH, layers: 4, hidden: 128, heads: 4, intermediate: 512 };
+
+/** What the items of a data set and its network are: what its results depend on beside their recipes. */
+export const CIFAR = { model: 'resnet56_cifar10', training: 3500, tuning: 300, calibration: 200, evaluation: 5000 };
+export const SST2 = { model: BERT, length: LENGTH, training: 6320, tuning: 400, calibration: 200, evaluation: 2693 };
 
 function shared(...path: readonly string[]): string {
   const data = process.env.TIERBED_DATA;
@@ -23,8 +31,13 @@ const load = (spec: DataSpec): Promise<readonly WorkloadItem[]> =>
   loadItems(spec, { resolvePath: (path) => path, signal: undefined });
 
 /** Items drawn for training, tuning and calibration. */
-function drawn(items: readonly WorkloadItem[], seed: number, tuning: number, calibration: number) {
+function drawn(
+  items: readonly WorkloadItem[],
+  seed: number,
+  { training, tuning, calibration }: typeof CIFAR | typeof SST2,
+) {
   const mixed = new Random(seed).fork('parts').shuffle(items);
+  if (mixed.length !== training + tuning + calibration) throw new Error(`${mixed.length} items to train on`);
   return {
     tuning: mixed.slice(0, tuning),
     calibration: mixed.slice(tuning, tuning + calibration),
@@ -32,7 +45,7 @@ function drawn(items: readonly WorkloadItem[], seed: number, tuning: number, cal
   };
 }
 
-/** CIFAR-10: 4000 pictures to train on, of the 50 000 that there are, and ResNet-56 as others trained it on all. */
+/** CIFAR-10: 4,000 pictures to train on, of the 50,000 that there are, and ResNet-56 as others trained it on all. */
 export async function cifar(seed: number): Promise<Workload> {
   const file = (name: string): string => shared('datasets', 'cifar10', name);
   const items = await load({ loader: 'cifar', path: file('train_lossless_4000.bin') });
@@ -41,7 +54,7 @@ export async function cifar(seed: number): Promise<Workload> {
     [0.229, 0.224, 0.225],
   ] as const;
   return {
-    ...{ name: 'cifar10', modelPath: shared('models', 'resnet56_cifar10.onnx'), ...drawn(items, seed, 300, 200) },
+    ...{ name: 'cifar10', modelPath: shared('models', 'resnet56_cifar10.onnx'), ...drawn(items, seed, CIFAR) },
     items: await load({ loader: 'cifar', path: file('test_jpeg_5000.bin') }),
     preprocess: {
       kind: 'image',
@@ -57,14 +70,16 @@ export async function cifar(seed: number): Promise<Workload> {
   };
 }
 
-/** SST-2: 6919 sentences to train on, of 67 349; a BERT of random weights. @param folder for files that are made */
+/** SST-2: 6,920 sentences to train on, of 67,349; a BERT of random weights. @param folder for files that are made */
 export async function sst2(seed: number, folder: string): Promise<Workload> {
   const file = (name: string): string => shared('datasets', 'sst2', `${name}.tsv`);
   const tokenizer = join(folder, 'vocab.txt');
-  await writeFile(tokenizer, (await vocabulary(file('train'))).join('\n'));
+  // Processes beside this one may be reading them: made under names of their own, and renamed.
+  await writeFile(`${tokenizer}.${process.pid}`, (await vocabulary(file('train'))).join('\n'));
+  await rename(`${tokenizer}.${process.pid}`, tokenizer);
   const modelPath = join(folder, `bert-${seed}.onnx`);
-  const network = { vocabulary: VOCABULARY, positions: LENGTH };
-  if (!existsSync(modelPath)) await buildFile(architecture('bert-mini'), modelPath, { seed, network, fresh: true });
+  await buildFile(architecture('bert-mini'), `${modelPath}.${process.pid}`, { seed, network: BERT, fresh: true });
+  await rename(`${modelPath}.${process.pid}`, modelPath);
   const texts = (name: string): Promise<readonly WorkloadItem[]> =>
     load({
       loader: 'tsv',
@@ -77,7 +92,7 @@ export async function sst2(seed: number, folder: string): Promise<Workload> {
       dtype: 'int64',
     });
   return {
-    ...{ name: 'sst2', modelPath, ...drawn(await texts('train'), seed, 400, 200) },
+    ...{ name: 'sst2', modelPath, ...drawn(await texts('train'), seed, SST2) },
     items: [...(await texts('test')), ...(await texts('dev'))],
     preprocess: { kind: 'tensors' },
     postprocess: { kind: 'argmax', output: 'logits' },
