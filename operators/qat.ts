@@ -36,7 +36,7 @@ export const qat: Operator = {
     },
     additionalProperties: false,
   },
-  version: 1,
+  version: 2,
   after: refuseLowPrecision('qat'),
 
   reads: () => ['calibration', 'training', 'tuning'],

@@ -1,6 +1,7 @@
 import { intAttr } from '../attribute.js';
 import type { Value } from '../build.js';
 import { DATA_TYPE } from '../model.js';
+import { float32Values } from '../tensor.js';
 import type { GradNode } from './grad-node.js';
 import type { GradRule } from './rule.js';
 
@@ -10,15 +11,15 @@ import type { GradRule } from './rule.js';
  * saturating stops it. Scales have that of LSQ (Esser et al., ICLR 2020, arXiv:1902.08153): for a value in range the error
  * that rounding made of it, in steps; for one that saturates the step where it stops.
  *
- * The two rules meet at the tensor of steps between them. Its gradient is by the numbers that the steps stand for,
- * (q - zeroPoint) * scale, so that neither multiplies by the scale what the other would divide by it.
+ * The two rules meet at the tensor of steps between them, whose gradient is by one step. Each has a scale of its own: what
+ * is quantised in steps already is so with a scale of 1, and what works in steps dequantises with a scale of 1.
  */
 
 /** Y = (q - zeroPoint) * scale. */
 export const dequantizeLinear: GradRule = {
   opTypes: ['DequantizeLinear'],
   gradient: (at) => [
-    at.wants(0) ? at.dY : undefined,
+    at.wants(0) ? scaled(at, 'Mul', at.dY, at.inputShape(0)) : undefined,
     at.wants(1) ? byScale(at, at.dY, at.output(), at.inputShape(0)) : undefined,
   ],
 };
@@ -28,11 +29,32 @@ export const quantizeLinear: GradRule = {
   opTypes: ['QuantizeLinear'],
   gradient(at) {
     if (!at.wants(0) && !at.wants(1)) return [];
-    const passed = perTensor(at) ? whereOneRange(at) : whereRanges(at);
+    const gradient = scaled(at, 'Div', at.dY, at.inputShape(0));
+    const passed = perTensor(at) ? whereOneRange(at, gradient) : whereRanges(at, gradient);
     const scale = at.wants(1) ? at.emit('Neg', [byScale(at, passed, at.input(0), at.inputShape(0))]) : undefined;
     return [at.wants(0) ? passed : undefined, scale];
   },
 };
+
+/** A gradient times the scale, or by it. */
+function scaled(at: GradNode, opType: 'Mul' | 'Div', gradient: Value, shape: readonly number[]): Value {
+  if (isOne(at)) return gradient;
+  if (perTensor(at)) return at.emit(opType, [gradient, scalar(at, 1)]);
+  const axis = axisOf(at, shape.length);
+  const along = shape.map((size, i) => (i === axis ? size : 1)).slice(axis);
+  return at.emit(opType, [gradient, at.reshape(at.input(1), along)]);
+}
+
+/** Whether the scale is known to be 1. */
+function isOne(at: GradNode): boolean {
+  const known = at.known(1);
+  return known?.dtype === 'float32' && perTensor(at) && float32Values(known)[0] === 1;
+}
+
+/** An input of one element, without dimensions: it does not add any to what it is multiplied by. */
+function scalar(at: GradNode, i: number): Value {
+  return at.inputShape(i).length === 0 ? at.input(i) : at.reshape(at.input(i), []);
+}
 
 /** The sum of gradient times value over what shares a scale, by that scale. */
 function byScale(at: GradNode, gradient: Value, values: Value, shape: readonly number[]): Value {
@@ -42,18 +64,18 @@ function byScale(at: GradNode, gradient: Value, values: Value, shape: readonly n
   return at.emit('Div', [at.reshape(sum, at.inputShape(1)), at.input(1)]);
 }
 
-/** dY where one range for the whole tensor does not saturate. */
-function whereOneRange(at: GradNode): Value {
-  const scale = at.inputShape(1).length === 0 ? at.input(1) : at.reshape(at.input(1), []);
+/** A gradient where one range for the whole tensor does not saturate. */
+function whereOneRange(at: GradNode, gradient: Value): Value {
+  const scale = scalar(at, 1);
   const [least, most] = ends(at, (zero) => (at.inputShape(2).length === 0 ? zero : at.reshape(zero, [])));
   const x = at.input(0);
   // What clipping to the range leaves as it is lies in it.
   const cut = at.emit('Clip', [x, at.emit('Mul', [scale, least]), at.emit('Mul', [scale, most])]);
-  return at.emit('Mul', [at.dY, at.emit('Cast', [at.emit('Equal', [x, cut])], { to: DATA_TYPE.float32 })]);
+  return at.emit('Mul', [gradient, at.emit('Cast', [at.emit('Equal', [x, cut])], { to: DATA_TYPE.float32 })]);
 }
 
 /** The same with a range for each channel. */
-function whereRanges(at: GradNode): Value {
+function whereRanges(at: GradNode, gradient: Value): Value {
   const shape = at.inputShape(0);
   const axis = axisOf(at, shape.length);
   const along = shape.map((size, i) => (i === axis ? size : 1)).slice(axis);
@@ -61,7 +83,7 @@ function whereRanges(at: GradNode): Value {
   const bound = (steps: Value): Value => at.reshape(at.emit('Mul', [at.input(1), steps]), along);
   const above = at.emit('GreaterOrEqual', [at.input(0), bound(least)]);
   const below = at.emit('LessOrEqual', [at.input(0), bound(most)]);
-  return at.emit('Mul', [at.dY, at.emit('Cast', [at.emit('And', [above, below])], { to: DATA_TYPE.float32 })]);
+  return at.emit('Mul', [gradient, at.emit('Cast', [at.emit('And', [above, below])], { to: DATA_TYPE.float32 })]);
 }
 
 /**

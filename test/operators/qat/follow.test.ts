@@ -31,7 +31,7 @@ const items = Array.from({ length: 4 }, (_, i) => picture(i));
 
 /** A step in which weights and gradients are as given, and batches observe these extremes. */
 function stepOf(
-  { model }: Simulation,
+  { model, ranges }: Simulation,
   least: number,
   greatest: number,
 ): StepView & { weights: Map<string, Float32Array> } {
@@ -40,11 +40,13 @@ function stepOf(
       each.dataType === 1 ? [[each.name, weightValues(each).slice()]] : [],
     ),
   );
-  const observed = model.graph.nodes.flatMap(
-    ({ opType, outputs: [name] }): [string, ReturnType<typeof float32Tensor>][] => {
-      if (opType !== 'ReduceMin' && opType !== 'ReduceMax') return [];
-      return [[name as string, float32Tensor([], Float32Array.of(opType === 'ReduceMin' ? least : greatest))]];
-    },
+  const observed = ranges.flatMap(({ moving }): [string, ReturnType<typeof float32Tensor>][] =>
+    moving
+      ? [
+          [moving.least, float32Tensor([], Float32Array.of(least))],
+          [moving.greatest, float32Tensor([], Float32Array.of(greatest))],
+        ]
+      : [],
   );
   const gradients = new Map([...weights].map(([name, { length }]) => [name, new Float32Array(length).fill(1)]));
   return {
@@ -109,7 +111,7 @@ test('rounding is what the writer of int8 models makes of weights, biases and co
   const shape = [6, 2, 3, 3];
   const weight = random.fillNormal(new Float32Array(108), 0, 0.2);
   const bias = random.fillNormal(new Float32Array(6), 0, 1);
-  const into = { weight: new Float32Array(108), bias: new Float32Array(6) };
+  const into = { weight: new Float32Array(108), scales: new Float32Array(6), bias: new Float32Array(6) };
   const now = { weight, shape, bias: { values: bias, inputScale: 0.02 } };
   for (const axis of [0, undefined]) {
     roundProduct({ alpha: 1, axis, bias: { beta: 1, channels: 6 } }, now, false, into);
@@ -120,12 +122,13 @@ test('rounding is what the writer of int8 models makes of weights, biases and co
     const { values } = quantiseWeight(weight, shape, axis, scales);
     weight.forEach((value, i) => {
       const scale = scales[axis === undefined ? 0 : Math.floor(i / 18)] as number;
-      assert.equal(Math.fround(value + (into.weight[i] as number)), Math.fround((values[i] as number) * scale));
+      assert.equal(into.scales[axis === undefined ? 0 : Math.floor(i / 18)], scale);
+      assert.equal(Math.fround(Math.fround(value / scale) + (into.weight[i] as number)), values[i]);
     });
     const steps = quantiseBias(bias, 0.02, scales);
     bias.forEach((value, i) => {
       const scale = steps.scales[steps.scales.length === 1 ? 0 : i] as number;
-      assert.equal(Math.fround(value + (into.bias[i] as number)), Math.fround((steps.values[i] as number) * scale));
+      assert.equal(Math.fround(Math.fround(value / scale) + (into.bias[i] as number)), steps.values[i]);
     });
   }
   const rounding = new Float32Array(weight.length);
