@@ -30,9 +30,43 @@ export const quantizeLinear: GradRule = {
   gradient(at) {
     if (!at.wants(0) && !at.wants(1)) return [];
     const gradient = scaled(at, 'Div', at.dY, at.inputShape(0));
-    const passed = perTensor(at) ? whereOneRange(at, gradient) : whereRanges(at, gradient);
+    const passed = perTensor(at)
+      ? whereOneRange(at, { gradient, x: at.input(0), scale: 1, zeroPoint: 2 })
+      : whereRanges(at, gradient);
     const scale = at.wants(1) ? at.emit('Neg', [byScale(at, passed, at.input(0), at.inputShape(0))]) : undefined;
     return [at.wants(0) ? passed : undefined, scale];
+  },
+};
+
+/**
+ * ONNX Runtime's int8 kernels for sums and products: C = quantised(A + B) or quantised(A * B), of A, B and C as steps,
+ * each with its scale and zero point behind it. The gradient is that of the float node between DequantizeLinear and
+ * QuantizeLinear that they take the place of.
+ */
+export const qLinearBinary: GradRule = {
+  opTypes: ['QLinearAdd', 'QLinearMul'],
+  domain: 'com.microsoft',
+  gradient(at) {
+    const [A, B, C] = [0, 3, 6] as const;
+    const numbers = [A, B].map((i) => at.emit('DequantizeLinear', [at.input(i), at.input(i + 1), at.input(i + 2)]));
+    const [a, b] = numbers as [Value, Value];
+    const adds = at.node.opType === 'QLinearAdd';
+    const x = at.emit(adds ? 'Add' : 'Mul', [a, b]);
+    const gradient = at.emit('Div', [at.dY, scalar(at, C)]);
+    const passed = whereOneRange(at, { gradient, x, scale: C, zeroPoint: C + 1 });
+    const results: (Value | undefined)[] = [];
+    for (const [i, own, other] of [
+      [A, a, b],
+      [B, b, a],
+    ] as const) {
+      if (!at.wants(i) && !at.wants(i + 1)) continue;
+      const full = adds ? passed : at.emit('Mul', [passed, other]);
+      const byNumber = at.reduceTo(full, at.outputShape(), at.inputShape(i));
+      if (at.wants(i)) results[i] = at.emit('Mul', [byNumber, scalar(at, i + 1)]);
+      if (at.wants(i + 1)) results[i + 1] = byScale(at, byNumber, own, at.inputShape(i), i + 1);
+    }
+    if (at.wants(C)) results[C] = at.emit('Neg', [byScale(at, passed, x, at.outputShape(), C)]);
+    return Array.from({ length: 8 }, (_, i) => results[i]);
   },
 };
 
@@ -57,20 +91,29 @@ function scalar(at: GradNode, i: number): Value {
 }
 
 /** The sum of gradient times value over what shares a scale, by that scale. */
-function byScale(at: GradNode, gradient: Value, values: Value, shape: readonly number[]): Value {
-  const axis = perTensor(at) ? undefined : axisOf(at, shape.length);
+function byScale(at: GradNode, gradient: Value, values: Value, shape: readonly number[], scale = 1): Value {
+  const axis = perTensor(at, scale) ? undefined : axisOf(at, shape.length);
   const over = shape.flatMap((_, i) => (i === axis ? [] : [i]));
   const sum = at.sum(at.emit('Mul', [gradient, values]), over);
-  return at.emit('Div', [at.reshape(sum, at.inputShape(1)), at.input(1)]);
+  return at.emit('Div', [at.reshape(sum, at.inputShape(scale)), at.input(scale)]);
+}
+
+/** What is quantised with one range: the inputs that have its scale and zero point are named by their positions. */
+interface Quantised {
+  readonly gradient: Value;
+  readonly x: Value;
+  readonly scale: number;
+  readonly zeroPoint: number;
 }
 
 /** A gradient where one range for the whole tensor does not saturate. */
-function whereOneRange(at: GradNode, gradient: Value): Value {
-  const scale = scalar(at, 1);
-  const [least, most] = ends(at, (zero) => (at.inputShape(2).length === 0 ? zero : at.reshape(zero, [])));
-  const x = at.input(0);
+function whereOneRange(at: GradNode, { gradient, x, scale, zeroPoint }: Quantised): Value {
+  const factor = scalar(at, scale);
+  const [least, most] = ends(at, zeroPoint, (zero) =>
+    at.inputShape(zeroPoint).length === 0 ? zero : at.reshape(zero, []),
+  );
   // What clipping to the range leaves as it is lies in it.
-  const cut = at.emit('Clip', [x, at.emit('Mul', [scale, least]), at.emit('Mul', [scale, most])]);
+  const cut = at.emit('Clip', [x, at.emit('Mul', [factor, least]), at.emit('Mul', [factor, most])]);
   return at.emit('Mul', [gradient, at.emit('Cast', [at.emit('Equal', [x, cut])], { to: DATA_TYPE.float32 })]);
 }
 
@@ -79,7 +122,7 @@ function whereRanges(at: GradNode, gradient: Value): Value {
   const shape = at.inputShape(0);
   const axis = axisOf(at, shape.length);
   const along = shape.map((size, i) => (i === axis ? size : 1)).slice(axis);
-  const [least, most] = ends(at, (zero) => zero);
+  const [least, most] = ends(at, 2, (zero) => zero);
   const bound = (steps: Value): Value => at.reshape(at.emit('Mul', [at.input(1), steps]), along);
   const above = at.emit('GreaterOrEqual', [at.input(0), bound(least)]);
   const below = at.emit('LessOrEqual', [at.input(0), bound(most)]);
@@ -90,11 +133,11 @@ function whereRanges(at: GradNode, gradient: Value): Value {
  * Where the range ends, in steps from the zero point: half a step beyond the last, as what rounds to it does not saturate.
  * A range that is known to begin at 0 begins there exactly: it stands for a Relu, whose gradient is 0 from there on.
  */
-function ends(at: GradNode, formed: (zero: Value) => Value): [least: Value, most: Value] {
+function ends(at: GradNode, zeroPoint: number, formed: (zero: Value) => Value): [least: Value, most: Value] {
   const [least, most] = limits(at);
-  const zeros = at.has(2) ? at.known(2)?.data : new Uint8Array(1);
+  const zeros = at.has(zeroPoint) ? at.known(zeroPoint)?.data : new Uint8Array(1);
   if (!zeros) {
-    const zero = formed(at.emit('Cast', [at.input(2)], { to: DATA_TYPE.float32 }));
+    const zero = formed(at.emit('Cast', [at.input(zeroPoint)], { to: DATA_TYPE.float32 }));
     return [at.emit('Sub', [at.scalar(least - 0.5), zero]), at.emit('Sub', [at.scalar(most + 0.5), zero])];
   }
   const numbers = least < 0 ? [...new Int8Array(zeros)] : [...zeros];
@@ -112,8 +155,8 @@ function limits(at: GradNode): [least: number, most: number] {
   throw at.error('its steps are neither uint8 nor int8');
 }
 
-function perTensor(at: GradNode): boolean {
-  return at.inputShape(1).reduce((a, b) => a * b, 1) === 1;
+function perTensor(at: GradNode, scale = 1): boolean {
+  return at.inputShape(scale).reduce((a, b) => a * b, 1) === 1;
 }
 
 function axisOf({ node }: GradNode, rank: number): number {

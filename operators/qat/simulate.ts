@@ -4,7 +4,7 @@ import type { TensorType } from '../../onnx/infer.js';
 import { DATA_TYPE, type Initializer, type Node } from '../../onnx/model.js';
 import { denseTensor, float32Tensor } from '../../onnx/tensor.js';
 import { activationParams } from '../quantise/graph/activations.js';
-import { Emitter } from '../quantise/graph/emitter.js';
+import { Emitter, MICROSOFT } from '../quantise/graph/emitter.js';
 import type { WeightOptions } from '../quantise/graph/parts.js';
 import { type Plan, type PlannedNode, rangeOf, rangeSource, resultName } from '../quantise/graph/plan.js';
 import { productOf } from '../quantise/graph/products.js';
@@ -118,6 +118,15 @@ class Simulator {
       for (const name of outputs) if (this.#final.has(name)) this.#fake(name);
       return;
     }
+    if (int8Output && KERNELS.has(node.opType) && !node.inputs.some((name) => view.weight(name))) {
+      this.#kernel(node, outputs[0] as string);
+      return;
+    }
+    const places = node.opType === 'GlobalAveragePool' && int8Output ? this.#places(node) : undefined;
+    if (places !== undefined) {
+      this.#mean(node, outputs[0] as string, places);
+      return;
+    }
     const inputs = node.inputs.map((name) => this.#float(name));
     for (const i of type.activations(planned.node, view)) inputs[i] = this.#fake(node.inputs[i] as string);
     const made = outputs.map((name) =>
@@ -128,6 +137,53 @@ class Simulator {
     outputs.forEach((name, i) => {
       if (name !== '') this.#quantise(name, made[i] as string);
     });
+  }
+
+  /** An Add or Mul by the int8 kernel that it will be: nothing else rounds in between as it does. */
+  #kernel({ opType, inputs }: Node, output: string): void {
+    const emitter = this.#emitter;
+    const [a, b] = inputs.map((name) => this.#held(name)) as [Stored, Stored];
+    const steps = this.#stepsOf(output);
+    if (steps.watch) {
+      const numbers = inputs.map((name) => this.#take(name, 'numbers'));
+      this.#watch(steps, emitter.node(opType, numbers, emitter.free(`${output}_float`)));
+    }
+    const values = emitter.free(`${output}_quantized`);
+    const all = [a, b].flatMap((each) => [each.values, each.steps.scale, each.steps.zeroPoint]);
+    const given = [...all, steps.scale, steps.zeroPoint];
+    emitter.node(`QLinear${opType}`, given, values, {}, { domain: MICROSOFT });
+    this.#keep(output, { values, steps });
+  }
+
+  /** The mean of each channel, as the sum of its steps. */
+  #mean({ inputs }: Node, output: string, places: readonly number[]): void {
+    const emitter = this.#emitter;
+    const x = inputs[0] as string;
+    const axes = this.#integers(places.map((_, i) => 2 + i));
+    const sum = emitter.node('ReduceSum', [this.#take(x, 'steps'), axes], emitter.free(`${output}_sum`));
+    const given = this.#stepsOf(output);
+    const count = emitter.scalar(
+      `${output}_places`,
+      places.reduce((a, b) => a * b, 1),
+    );
+    const whole = emitter.node('Mul', [given.scale, count], emitter.free(`${output}_whole`));
+    const factor = emitter.node('Div', [this.#stepsOf(x).scale, whole], emitter.free(`${output}_factor`));
+    const scaled = emitter.node('Mul', [sum, factor], emitter.free(`${output}_scaled`));
+    this.#watch(given, scaled, given.scale);
+    this.#store(output, scaled, this.#one(), given);
+  }
+
+  /** Sizes of the picture that a node takes; undefined where they are not known beforehand. */
+  #places({ inputs }: Node): readonly number[] | undefined {
+    const sizes = this.#options.types?.get(inputs[0] as string)?.shape.slice(2) ?? [];
+    return sizes.length > 0 && sizes.every((size) => typeof size === 'number') ? sizes : undefined;
+  }
+
+  /** A tensor in int8. */
+  #held(tensor: string): Stored {
+    const known = this.#stored.get(tensor);
+    if (known) return known;
+    return this.#quantise(tensor, this.#passes.has(tensor) ? this.#take(tensor, 'numbers') : tensor);
   }
 
   /** A tensor as float nodes take it: rounded where it is made as int8. */
@@ -182,14 +238,23 @@ class Simulator {
   #store(tensor: string, float: string, scale: string, steps: Steps): Stored {
     const values = this.#emitter.free(`${tensor}_quantized`);
     this.#emitter.node('QuantizeLinear', [float, scale, steps.zeroPoint], values);
-    const stored = { values, steps };
+    // What was there as float keeps its name.
+    return float === tensor ? this.#hold(tensor, { values, steps }) : this.#keep(tensor, { values, steps });
+  }
+
+  #hold(tensor: string, stored: Stored): Stored {
     this.#stored.set(tensor, stored);
-    // What is there under its own name is made at once.
-    if (this.#final.has(tensor) && float !== tensor) {
+    return stored;
+  }
+
+  /** Holds a tensor that int8 comes out as; what must be there as float under its own name is made at once. */
+  #keep(tensor: string, stored: Stored): Stored {
+    if (this.#final.has(tensor)) {
+      const { values, steps } = stored;
       this.#emitter.node('DequantizeLinear', [values, steps.scale, steps.zeroPoint], tensor);
       this.#taken.numbers.set(tensor, tensor);
     }
-    return stored;
+    return this.#hold(tensor, stored);
   }
 
   /** Looks at a batch's extremes, where a range follows them. @param unit of the tensor, unless it has numbers */
@@ -283,11 +348,7 @@ class Simulator {
     roundConstant(values, this.#plan.activations, rounding);
     const buffer = this.#buffer(weight.name, weight.dims, rounding);
     this.#constants.push({ weight: weight.name, rounding: buffer });
-    const simulated = this.#emitter.node(
-      'Add',
-      [weight.name, buffer],
-      this.#emitter.free(`${weight.name}_simulated`),
-    );
+    const simulated = this.#emitter.node('Add', [weight.name, buffer], this.#emitter.free(`${weight.name}_simulated`));
     this.#taken.numbers.set(weight.name, simulated);
     return simulated;
   }
@@ -332,11 +393,12 @@ class Simulator {
   }
 
   #reshaped(tensor: string, shape: readonly number[]): string {
-    const sizes = this.#emitter.sharedConstant(
-      'shape',
-      denseTensor('int64', [shape.length], new Uint8Array(BigInt64Array.from(shape, BigInt).buffer)),
-    );
-    return this.#emitter.node('Reshape', [tensor, sizes], this.#emitter.free(`${tensor}_shaped`));
+    return this.#emitter.node('Reshape', [tensor, this.#integers(shape)], this.#emitter.free(`${tensor}_shaped`));
+  }
+
+  #integers(numbers: readonly number[]): string {
+    const data = new Uint8Array(BigInt64Array.from(numbers, BigInt).buffer);
+    return this.#emitter.sharedConstant('integers', denseTensor('int64', [numbers.length], data));
   }
 
   /**
@@ -425,6 +487,9 @@ class Simulator {
     return this.#emitter.constant(`${weight}_rounding`, float32Tensor(shape, values));
   }
 }
+
+/** Types of nodes whose int8 kernels the simulation runs. */
+const KERNELS: ReadonlySet<string> = new Set(['Add', 'Mul']);
 
 /** Wider than any range: what is left of it are a tensor's bounds. */
 const EVERYTHING: Range = { min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY };
