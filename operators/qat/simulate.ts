@@ -11,6 +11,7 @@ import { productOf } from '../quantise/graph/products.js';
 import { weightValues } from '../quantise/graph/view.js';
 import type { Range } from '../quantise/range.js';
 import { roundConstant, roundProduct, tableScale } from './rounding.js';
+import { settled } from './settle.js';
 import type {
   RangeKind,
   SimulatedConstant,
@@ -89,7 +90,7 @@ class Simulator {
 
   run(): Simulation {
     for (const position of this.#plan.view.index.order) this.#add(position);
-    const model = this.#emitter.model();
+    const model = settled(this.#emitter.model(), this.#tables, this.#options.reduceRange);
     const [ranges, weights, tables, constants] = [this.#ranges, this.#weights, this.#tables, this.#constants];
     return { model, ranges, weights, tables, constants };
   }
