@@ -36,7 +36,7 @@ export const qat: Operator = {
     },
     additionalProperties: false,
   },
-  version: 1,
+  version: 2,
   after(previous) {
     const misfit = refuseLowPrecision()(previous);
     if (!misfit || previous.at(-1)?.operator !== 'sptq') return misfit;

@@ -166,8 +166,15 @@ function carriesGradient(node: Node, shapes: ReadonlyMap<string, TensorType>, te
 
 /** Steps of a quantisation carry the gradient of the numbers that they stand for. */
 function standsForFloats({ opType }: Node, input: number): boolean {
-  return opType === 'DequantizeLinear' && input === 0;
+  return STEPS[opType]?.includes(input) ?? false;
 }
+
+/** Positions of the inputs that are steps of what is differentiated by. */
+const STEPS: Readonly<Record<string, readonly number[]>> = {
+  DequantizeLinear: [0],
+  QLinearAdd: [0, 3],
+  QLinearMul: [0, 3],
+};
 
 function constantsOf(index: GraphIndex): (tensor: string) => DenseTensor | undefined {
   const initializers = new Map(index.graph.initializers.map((each) => [each.name, each]));

@@ -27,7 +27,7 @@ import { concat, split } from './parts.js';
 import { dropout, passThrough, steps } from './pass-through.js';
 import { pow } from './pow.js';
 import { prelu } from './prelu.js';
-import { dequantizeLinear, quantizeLinear } from './quantize.js';
+import { dequantizeLinear, qLinearBinary, quantizeLinear } from './quantize.js';
 import { reduce } from './reduce.js';
 import { relu } from './relu.js';
 import { expand, tile } from './repeat.js';
@@ -80,6 +80,7 @@ export const RULES: readonly GradRule[] = [
   passThrough,
   pow,
   prelu,
+  qLinearBinary,
   quantizeLinear,
   reduce,
   relu,

@@ -1,6 +1,7 @@
 import { intAttr } from '../attribute.js';
 import type { Value } from '../build.js';
 import { DATA_TYPE } from '../model.js';
+import { float32Values } from '../tensor.js';
 import type { GradNode } from './grad-node.js';
 import type { GradRule } from './rule.js';
 
@@ -10,15 +11,15 @@ import type { GradRule } from './rule.js';
  * saturating stops it. Scales have that of LSQ (Esser et al., ICLR 2020, arXiv:1902.08153): for a value in range the error
  * that rounding made of it, in steps; for one that saturates the step where it stops.
  *
- * The two rules meet at the tensor of steps between them. Its gradient is by the numbers that the steps stand for,
- * (q - zeroPoint) * scale, so that neither multiplies by the scale what the other would divide by it.
+ * The two rules meet at the tensor of steps between them, whose gradient is by one step. Each has a scale of its own: what
+ * is quantised in steps already is so with a scale of 1, and what works in steps dequantises with a scale of 1.
  */
 
 /** Y = (q - zeroPoint) * scale. */
 export const dequantizeLinear: GradRule = {
   opTypes: ['DequantizeLinear'],
   gradient: (at) => [
-    at.wants(0) ? at.dY : undefined,
+    at.wants(0) ? scaled(at, 'Mul', at.dY, at.inputShape(0)) : undefined,
     at.wants(1) ? byScale(at, at.dY, at.output(), at.inputShape(0)) : undefined,
   ],
 };
@@ -28,51 +29,115 @@ export const quantizeLinear: GradRule = {
   opTypes: ['QuantizeLinear'],
   gradient(at) {
     if (!at.wants(0) && !at.wants(1)) return [];
-    const passed = perTensor(at) ? whereOneRange(at) : whereRanges(at);
+    const gradient = scaled(at, 'Div', at.dY, at.inputShape(0));
+    const passed = perTensor(at)
+      ? whereOneRange(at, { gradient, x: at.input(0), scale: 1, zeroPoint: 2 })
+      : whereRanges(at, gradient);
     const scale = at.wants(1) ? at.emit('Neg', [byScale(at, passed, at.input(0), at.inputShape(0))]) : undefined;
     return [at.wants(0) ? passed : undefined, scale];
   },
 };
 
-/** The sum of gradient times value over what shares a scale, by that scale. */
-function byScale(at: GradNode, gradient: Value, values: Value, shape: readonly number[]): Value {
-  const axis = perTensor(at) ? undefined : axisOf(at, shape.length);
-  const over = shape.flatMap((_, i) => (i === axis ? [] : [i]));
-  const sum = at.sum(at.emit('Mul', [gradient, values]), over);
-  return at.emit('Div', [at.reshape(sum, at.inputShape(1)), at.input(1)]);
+/**
+ * ONNX Runtime's int8 kernels for sums and products: C = quantised(A + B) or quantised(A * B), of A, B and C as steps,
+ * each with its scale and zero point behind it. The gradient is that of the float node between DequantizeLinear and
+ * QuantizeLinear that they take the place of.
+ */
+export const qLinearBinary: GradRule = {
+  opTypes: ['QLinearAdd', 'QLinearMul'],
+  domain: 'com.microsoft',
+  gradient(at) {
+    const [A, B, C] = [0, 3, 6] as const;
+    const numbers = [A, B].map((i) => at.emit('DequantizeLinear', [at.input(i), at.input(i + 1), at.input(i + 2)]));
+    const [a, b] = numbers as [Value, Value];
+    const adds = at.node.opType === 'QLinearAdd';
+    const x = at.emit(adds ? 'Add' : 'Mul', [a, b]);
+    const gradient = at.emit('Div', [at.dY, scalar(at, C)]);
+    const passed = whereOneRange(at, { gradient, x, scale: C, zeroPoint: C + 1 });
+    const results: (Value | undefined)[] = [];
+    for (const [i, own, other] of [
+      [A, a, b],
+      [B, b, a],
+    ] as const) {
+      if (!at.wants(i) && !at.wants(i + 1)) continue;
+      const full = adds ? passed : at.emit('Mul', [passed, other]);
+      const byNumber = at.reduceTo(full, at.outputShape(), at.inputShape(i));
+      if (at.wants(i)) results[i] = at.emit('Mul', [byNumber, scalar(at, i + 1)]);
+      if (at.wants(i + 1)) results[i + 1] = byScale(at, byNumber, own, at.inputShape(i), i + 1);
+    }
+    if (at.wants(C)) results[C] = at.emit('Neg', [byScale(at, passed, x, at.outputShape(), C)]);
+    return Array.from({ length: 8 }, (_, i) => results[i]);
+  },
+};
+
+/** A gradient times the scale, or by it. */
+function scaled(at: GradNode, opType: 'Mul' | 'Div', gradient: Value, shape: readonly number[]): Value {
+  if (isOne(at)) return gradient;
+  if (perTensor(at)) return at.emit(opType, [gradient, scalar(at, 1)]);
+  const axis = axisOf(at, shape.length);
+  const along = shape.map((size, i) => (i === axis ? size : 1)).slice(axis);
+  return at.emit(opType, [gradient, at.reshape(at.input(1), along)]);
 }
 
-/** dY where one range for the whole tensor does not saturate. */
-function whereOneRange(at: GradNode): Value {
-  const scale = at.inputShape(1).length === 0 ? at.input(1) : at.reshape(at.input(1), []);
-  const [least, most] = ends(at, (zero) => (at.inputShape(2).length === 0 ? zero : at.reshape(zero, [])));
-  const x = at.input(0);
+/** Whether the scale is known to be 1. */
+function isOne(at: GradNode): boolean {
+  const known = at.known(1);
+  return known?.dtype === 'float32' && perTensor(at) && float32Values(known)[0] === 1;
+}
+
+/** An input of one element, without dimensions: it does not add any to what it is multiplied by. */
+function scalar(at: GradNode, i: number): Value {
+  return at.inputShape(i).length === 0 ? at.input(i) : at.reshape(at.input(i), []);
+}
+
+/** The sum of gradient times value over what shares a scale, by that scale. */
+function byScale(at: GradNode, gradient: Value, values: Value, shape: readonly number[], scale = 1): Value {
+  const axis = perTensor(at, scale) ? undefined : axisOf(at, shape.length);
+  const over = shape.flatMap((_, i) => (i === axis ? [] : [i]));
+  const sum = at.sum(at.emit('Mul', [gradient, values]), over);
+  return at.emit('Div', [at.reshape(sum, at.inputShape(scale)), at.input(scale)]);
+}
+
+/** What is quantised with one range: the inputs that have its scale and zero point are named by their positions. */
+interface Quantised {
+  readonly gradient: Value;
+  readonly x: Value;
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
+
+/** A gradient where one range for the whole tensor does not saturate. */
+function whereOneRange(at: GradNode, { gradient, x, scale, zeroPoint }: Quantised): Value {
+  const factor = scalar(at, scale);
+  const [least, most] = ends(at, zeroPoint, (zero) =>
+    at.inputShape(zeroPoint).length === 0 ? zero : at.reshape(zero, []),
+  );
   // What clipping to the range leaves as it is lies in it.
-  const cut = at.emit('Clip', [x, at.emit('Mul', [scale, least]), at.emit('Mul', [scale, most])]);
-  return at.emit('Mul', [at.dY, at.emit('Cast', [at.emit('Equal', [x, cut])], { to: DATA_TYPE.float32 })]);
+  const cut = at.emit('Clip', [x, at.emit('Mul', [factor, least]), at.emit('Mul', [factor, most])]);
+  return at.emit('Mul', [gradient, at.emit('Cast', [at.emit('Equal', [x, cut])], { to: DATA_TYPE.float32 })]);
 }
 
 /** The same with a range for each channel. */
-function whereRanges(at: GradNode): Value {
+function whereRanges(at: GradNode, gradient: Value): Value {
   const shape = at.inputShape(0);
   const axis = axisOf(at, shape.length);
   const along = shape.map((size, i) => (i === axis ? size : 1)).slice(axis);
-  const [least, most] = ends(at, (zero) => zero);
+  const [least, most] = ends(at, 2, (zero) => zero);
   const bound = (steps: Value): Value => at.reshape(at.emit('Mul', [at.input(1), steps]), along);
   const above = at.emit('GreaterOrEqual', [at.input(0), bound(least)]);
   const below = at.emit('LessOrEqual', [at.input(0), bound(most)]);
-  return at.emit('Mul', [at.dY, at.emit('Cast', [at.emit('And', [above, below])], { to: DATA_TYPE.float32 })]);
+  return at.emit('Mul', [gradient, at.emit('Cast', [at.emit('And', [above, below])], { to: DATA_TYPE.float32 })]);
 }
 
 /**
  * Where the range ends, in steps from the zero point: half a step beyond the last, as what rounds to it does not saturate.
  * A range that is known to begin at 0 begins there exactly: it stands for a Relu, whose gradient is 0 from there on.
  */
-function ends(at: GradNode, formed: (zero: Value) => Value): [least: Value, most: Value] {
+function ends(at: GradNode, zeroPoint: number, formed: (zero: Value) => Value): [least: Value, most: Value] {
   const [least, most] = limits(at);
-  const zeros = at.has(2) ? at.known(2)?.data : new Uint8Array(1);
+  const zeros = at.has(zeroPoint) ? at.known(zeroPoint)?.data : new Uint8Array(1);
   if (!zeros) {
-    const zero = formed(at.emit('Cast', [at.input(2)], { to: DATA_TYPE.float32 }));
+    const zero = formed(at.emit('Cast', [at.input(zeroPoint)], { to: DATA_TYPE.float32 }));
     return [at.emit('Sub', [at.scalar(least - 0.5), zero]), at.emit('Sub', [at.scalar(most + 0.5), zero])];
   }
   const numbers = least < 0 ? [...new Int8Array(zeros)] : [...zeros];
@@ -90,8 +155,8 @@ function limits(at: GradNode): [least: number, most: number] {
   throw at.error('its steps are neither uint8 nor int8');
 }
 
-function perTensor(at: GradNode): boolean {
-  return at.inputShape(1).reduce((a, b) => a * b, 1) === 1;
+function perTensor(at: GradNode, scale = 1): boolean {
+  return at.inputShape(scale).reduce((a, b) => a * b, 1) === 1;
 }
 
 function axisOf({ node }: GradNode, rank: number): number {

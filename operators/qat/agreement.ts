@@ -1,6 +1,8 @@
-import type { Model } from '../../onnx/model.js';
+import { initializerTensor } from '../../onnx/initializer.js';
+import { DATA_TYPE, type Model } from '../../onnx/model.js';
 import { type ModelSession, type OpenOptions, openModel } from '../../onnx/runtime/session.js';
-import type { Tensor } from '../../onnx/tensor.js';
+import type { NamedTensor, Tensor } from '../../onnx/tensor.js';
+import { weightsAsInputs } from '../../onnx/weights-as-inputs.js';
 import { elementReader } from '../../workloads/elements.js';
 import { preparedItems } from '../../workloads/prepared.js';
 import type { OperatorContext } from '../operator.js';
@@ -45,25 +47,41 @@ export async function agreement(
   const written: Pair[] = [];
   const fused: Pair[] = [];
   let items = 0;
+  const asTrained = withWeightsGiven(simulation);
   try {
-    // Float kernels add up in an order of their own when they are optimised: as written, both do it in the same.
+    // As written, float kernels add up in the same order; optimised, what stays float is fused alike.
     const simulated = await open(simulation, { graphOptimization: false });
+    const trained = await open(asTrained.model, { fuseQuantised: false });
     const asWritten = await open(made, { graphOptimization: false });
     const optimised = await open(made, {});
     const names = optimised.outputs.map(({ name }) => name);
     for await (const { inputs } of preparedItems(some, 'calibration', () => {}, signal)) {
-      const expected = await simulated.run(inputs, names);
-      const [one, other] = [await asWritten.run(inputs, names), await optimised.run(inputs, names)];
-      expected.forEach((output, i) => {
-        written.push([output.tensor, one[i]?.tensor as Tensor, output.name]);
-        fused.push([output.tensor, other[i]?.tensor as Tensor, output.name]);
-      });
+      pair(await simulated.run(inputs, names), await asWritten.run(inputs, names), written);
+      pair(await trained.run([...inputs, ...asTrained.weights], names), await optimised.run(inputs, names), fused);
       items++;
     }
   } finally {
     for (const session of sessions) await session.close();
   }
   return { items, written: apart(written), fused: apart(fused) };
+}
+
+/** A model as training runs it: constant weights would be folded with what is behind them, which rounds once more. */
+function withWeightsGiven(model: Model): { readonly model: Model; readonly weights: readonly NamedTensor[] } {
+  const floats = model.graph.initializers.filter(
+    ({ dataType, dims }) => dataType === DATA_TYPE.float32 && dims.length > 0,
+  );
+  return {
+    model: weightsAsInputs(
+      model,
+      floats.map(({ name }) => name),
+    ),
+    weights: floats.map((each) => ({ name: each.name, tensor: initializerTensor(each) })),
+  };
+}
+
+function pair(expected: readonly NamedTensor[], found: readonly NamedTensor[], into: Pair[]): void {
+  for (const [i, { name, tensor }] of expected.entries()) into.push([tensor, found[i]?.tensor as Tensor, name]);
 }
 
 /** What was expected and what was found of one output for one item. */

@@ -77,6 +77,7 @@ export function follow(simulation: Simulation, view: View, options: FollowOption
         };
         const into = {
           weight: step.weights.get(form.rounding) as Float32Array,
+          scales: step.weights.get(form.scale) as Float32Array,
           ...(bias && { bias: step.weights.get(bias.rounding) as Float32Array }),
         };
         roundProduct(form, values, reduceRange, into);

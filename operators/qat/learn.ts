@@ -7,6 +7,7 @@ import { train } from '../train/train.js';
 import type { TrainResult } from '../train/types.js';
 import { follow } from './follow.js';
 import { type QatOptions, trainSettings } from './options.js';
+import { settled } from './settle.js';
 import { factorsOf } from './simulation.js';
 import type { Start } from './start.js';
 
@@ -16,7 +17,7 @@ import type { Start } from './start.js';
  * @param pruned whether zeros of the weights are there to stay
  * @throws TierbedError as `train`
  */
-export function learn(
+export async function learn(
   { model, plan, simulation }: Start,
   given: QatOptions,
   pruned: boolean,
@@ -27,13 +28,14 @@ export function learn(
   const settings = trainSettings(given.train, factors);
   const weights = trainableWeights(model);
   const zeros = pruned ? [keepZeros(model, matricesOf(model, weights))] : [];
-  return train({
+  const trained = await train({
     ...{ model: simulation.model, workload, settings, threads, progress, signal, folder: workDir },
     objective: defaultObjective(workload, settings),
     plugins: [...zeros, follow(simulation, plan.view, { activations, reduceRange, momentum })],
     weights: [...weights, ...factors],
     batchNorm: 'frozen',
   });
+  return { ...trained, model: settled(trained.model, simulation.tables, reduceRange) };
 }
 
 /** Pruning takes no biases out: those that are 0 may change. */

@@ -24,21 +24,23 @@ export interface ProductValues {
 }
 
 /**
- * Works out what rounding adds to a product's weight and bias, with the scales that the quantised model would have.
+ * Works out the scales that the quantised model would have of a product, and what rounding adds to its weight and bias in
+ * steps of these: what comes of value / scale + rounding in float32 are exactly the whole steps.
  *
- * @param into of the weight's length; `bias` of one element a channel
+ * @param into `weight` of the weight's length, `scales` and `bias` of one element a channel
  */
 export function roundProduct(
   form: WeightForm,
   { weight, shape, bias }: ProductValues,
   reduceRange: boolean,
-  into: { readonly weight: Float32Array; readonly bias?: Float32Array },
+  into: { readonly weight: Float32Array; readonly scales: Float32Array; readonly bias?: Float32Array },
 ): void {
   const { alpha, axis } = form;
   const values = alpha === 1 ? weight : weight.map((w) => w * alpha);
   const layout = layoutOf(shape, axis);
   const added = bias && form.bias && { values: biasRow(form.bias, bias.values), inputScale: bias.inputScale };
   const scales = weightScales(magnitudes(values, layout), reduceRange ? REDUCED_STEPS : WEIGHT_STEPS, added);
+  into.scales.set(scales);
   const { outer, channels, inner } = layout;
   let at = 0;
   for (let o = 0; o < outer; o++) {
@@ -47,7 +49,7 @@ export function roundProduct(
       for (const end = at + inner; at < end; at++) {
         const value = values[at] as number;
         const q = Math.min(WEIGHT_STEPS, Math.max(-WEIGHT_STEPS, roundEven(value / scale)));
-        into.weight[at] = Math.fround(q * scale) - value;
+        into.weight[at] = q - Math.fround(value / scale);
       }
     }
   }
@@ -55,7 +57,7 @@ export function roundProduct(
   const steps = quantiseBias(added.values, added.inputScale, scales);
   for (const [i, value] of added.values.entries()) {
     const scale = steps.scales[steps.scales.length === 1 ? 0 : i] as number;
-    into.bias[i] = Math.fround(Math.fround(steps.values[i] as number) * scale) - value;
+    into.bias[i] = (steps.values[i] as number) - Math.fround(value / scale);
   }
 }
 

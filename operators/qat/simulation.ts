@@ -33,9 +33,9 @@ export interface SimulatedRange {
 }
 
 /**
- * A weight of a product. In the simulation stands the weight with its rounding added, the difference between what it will
- * be and what it is, which is worked out behind each step: rounded exactly as it will be, its gradient passes straight
- * through, and the graph has one addition to do.
+ * A weight of a product. In the simulation stands the weight in steps of its scale, with its rounding added: the difference
+ * between the whole step that it will be and what it is, which is worked out behind each step of training. So it is rounded
+ * exactly as it will be, its gradient passes straight through, and the graph has a division and an addition to do.
  */
 export interface SimulatedWeight {
   readonly weight: string;
@@ -43,13 +43,15 @@ export interface SimulatedWeight {
   readonly alpha: number;
   /** Of the scales by channel; undefined where one scale is for the whole weight. */
   readonly axis: number | undefined;
-  /** Buffer of the weight's shape. */
+  /** Buffer of one element a channel, or of one alone. */
+  readonly scale: string;
+  /** Buffer of the weight's shape, in steps. */
   readonly rounding: string;
   readonly bias?: {
     readonly name: string;
     readonly beta: number;
     readonly channels: number;
-    /** Buffer of one element a channel. */
+    /** Buffer of one element a channel, in steps. */
     readonly rounding: string;
     /** Whose scale the bias's is made of: source of a range. */
     readonly input: string;
@@ -87,7 +89,7 @@ export interface Simulation {
 export function buffersOf({ ranges, weights, tables, constants }: Simulation): string[] {
   return [
     ...ranges.flatMap(({ moving }) => (moving ? [moving.scale, ...(moving.zeroPoint ? [moving.zeroPoint] : [])] : [])),
-    ...weights.flatMap(({ rounding, bias }) => [rounding, ...(bias ? [bias.rounding] : [])]),
+    ...weights.flatMap(({ scale, rounding, bias }) => [scale, rounding, ...(bias ? [bias.rounding] : [])]),
     ...tables.map(({ scale }) => scale),
     ...constants.map(({ rounding }) => rounding),
   ];

@@ -141,6 +141,97 @@ for (const [name, each] of Object.entries(CASES)) {
   });
 }
 
+/** The loss and its gradients of an int8 sum or product of two tensors, by the kernel or by the float node in between. */
+async function binary(opType: 'Add' | 'Mul', by: 'kernel' | 'float', shapes: readonly (readonly number[])[]) {
+  const random = new Random(8);
+  const g = new GraphBuilder({ name: 'binary', opset: 18 });
+  g.useDomain('com.microsoft', 1);
+  const [[a, b], zeroPoints, scales] = [
+    ['a', 'b'],
+    [120, 131, 90],
+    [0.0203173, 0.0131971, 0.0216533],
+  ];
+  const count = (shape: readonly number[]): number => shape.reduce((x, y) => x * y, 1);
+  const values = shapes.map((shape) => random.fillUniform(new Float32Array(count(shape)), -2, 2));
+  const parts = [a, b, 'c'].map((name, i) => {
+    const scale = g.initializer(`${name}.scale`, float32Tensor([], Float32Array.of(scales[i] as number)));
+    return [scale, g.initializer(`${name}.zero`, denseTensor('uint8', [], Uint8Array.of(zeroPoints[i] as number)))];
+  }) as [[string, string], [string, string], [string, string]];
+  const stored = [a, b].map((name, i) => {
+    g.initializer(name as string, float32Tensor(shapes[i] as number[], values[i] as Float32Array));
+    return g.node('QuantizeLinear', [name as string, ...(parts[i] as [string, string])]);
+  });
+  const numbers = stored.map((name, i) => g.node('DequantizeLinear', [name, ...(parts[i] as [string, string])]));
+  const steps =
+    by === 'float'
+      ? g.node('QuantizeLinear', [g.node(opType, numbers), ...parts[2]])
+      : (g.nodeWithOutputs(
+          `QLinear${opType}`,
+          [stored[0] as string, ...parts[0], stored[1] as string, ...parts[1], ...parts[2]],
+          1,
+          {},
+          { domain: 'com.microsoft' },
+        )[0] as string);
+  const y = g.node('DequantizeLinear', [steps, ...parts[2]], {}, 'y');
+  g.output(y, 'float32', shapes[0] as number[]);
+  const weights = [a, b, 'a.scale', 'b.scale', 'c.scale'] as string[];
+  const { model, gradients: names } = await trainingGraph(g.build(), {
+    ...{ batch: 1, weights, batchNorm: 'frozen', outputs: ['y'] },
+    loss: ({ builder }) => {
+      const by = random.fork('by').fillUniform(new Float32Array(count(shapes[0] as number[])), -1, 1);
+      const weighted = builder.node('Mul', [y, builder.initializer('by', float32Tensor(shapes[0] as number[], by))]);
+      return builder.node('ReduceSum', [weighted], { keepdims: 0 });
+    },
+  });
+  const session = await openModel(model, { threads: 1, fuseQuantised: false });
+  const results = new Map(
+    (
+      await session.run([
+        ...[a, b].map((name, i) => ({
+          name: name as string,
+          tensor: float32Tensor(shapes[i] as number[], values[i] as Float32Array),
+        })),
+        ...[a, b, 'c'].map((name, i) => ({
+          name: `${name}.scale`,
+          tensor: float32Tensor([], Float32Array.of(scales[i] as number)),
+        })),
+      ])
+    ).map(({ name, tensor }) => [name, float32Values(tensor as DenseTensor)]),
+  );
+  await session.close();
+  const of = (weight: string) => results.get((names.get(weight) as { tensor: string }).tensor) as Float32Array;
+  return { y: results.get('y') as Float32Array, gradients: new Map(weights.map((weight) => [weight, of(weight)])) };
+}
+
+for (const opType of ['Add', 'Mul'] as const) {
+  for (const shapes of [
+    [
+      [2, 3, 40],
+      [2, 3, 40],
+    ],
+    [
+      [2, 3, 40],
+      [3, 1],
+    ],
+  ]) {
+    test(`the int8 kernel of ${opType} has the gradient of the float node: ${JSON.stringify(shapes)}`, async () => {
+      const [found, wanted] = [await binary(opType, 'kernel', shapes), await binary(opType, 'float', shapes)];
+      found.y.forEach((value, i) => {
+        assert.equal(value, wanted.y[i], `y[${i}]`);
+      });
+      for (const [weight, gradient] of wanted.gradients) {
+        assert.ok(
+          gradient.some((value) => value !== 0),
+          weight,
+        );
+        close(found.gradients.get(weight) as Float32Array, Float64Array.from(gradient), weight);
+      }
+      const a = wanted.gradients.get('a') as Float32Array;
+      assert.ok(a.includes(0), 'some saturate');
+    });
+  }
+}
+
 test('steps of other types than 8 bits have no gradient', async () => {
   const g = new GraphBuilder({ name: 'wide', opset: 21 });
   g.input('c', 'float32', [2]);

@@ -24,6 +24,7 @@ interface QatFacts extends Facts {
     readonly scores: { readonly float: number; readonly untrained: number; readonly trained: number };
   };
   readonly agreement: Agreement;
+  readonly saturates: boolean;
   readonly int8: { readonly byKernel: Readonly<Record<string, number>> };
   readonly warnings: readonly string[];
 }
@@ -37,12 +38,13 @@ test('training wins back what rounding cost, and the int8 model is what was trai
     { ranges: 'fixed', format: 'qoperator' },
   ]) {
     const { facts, path } = await applied(qat, { ...options, ...more }, workload, folder);
-    const { tuning, agreement, int8, warnings } = facts as QatFacts;
+    const { tuning, agreement, saturates, int8, warnings } = facts as QatFacts;
     const { float, untrained, trained } = tuning.scores;
     assert.ok(float > 0.9 && untrained < 0.85 && trained > untrained + 0.1, JSON.stringify({ more, tuning }));
     assert.equal(agreement.items, 8);
-    if (!('format' in more)) assert.equal(agreement.written.largestSteps, 0);
-    assert.ok(agreement.fused.largestSteps < 1, `${agreement.fused.largestSteps} steps`);
+    assert.ok(agreement.written.largestSteps < 1, `${agreement.written.largestSteps} steps`);
+    if (process.arch === 'x64' && !saturates) assert.equal(agreement.fused.largestSteps, 0);
+    else assert.ok(agreement.fused.largestSteps < 1, `${agreement.fused.largestSteps} steps`);
     assert.deepEqual(warnings, []);
     assert.ok(
       Object.keys(int8.byKernel).some((kernel) => kernel.endsWith('QLinearConv')),

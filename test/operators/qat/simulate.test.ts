@@ -5,6 +5,7 @@ import type { DenseTensor } from '../../../onnx/tensor.js';
 import { picture, text } from '../quantise/own-workload.js';
 import { smallCnn, smallTransformer } from '../quantise/small-graphs.js';
 import { answers, moved, quantisedOf, type SimulatedOptions, simulated } from './simulated.js';
+import { stepsApart } from './steps-apart.js';
 
 const MODELS: Readonly<Record<string, { model: () => Model; input: string; item: (seed: number) => DenseTensor }>> = {
   cnn: { model: smallCnn, input: 'x', item: picture },
@@ -18,15 +19,6 @@ const OPTIONS: readonly SimulatedOptions[] = [
   { ranges: 'moving', activations: 'int8' },
   { ranges: 'learned', activations: 'int8', reduceRange: true },
 ];
-
-/** The largest difference, in steps of 8 bits over what the outputs are. */
-function stepsApart(a: readonly Float32Array[], b: readonly Float32Array[]): number {
-  const all = a.flatMap((values) => [...values]);
-  const step = (Math.max(0, ...all) - Math.min(0, ...all)) / 255;
-  return (
-    Math.max(...a.flatMap((values, i) => [...values].map((value, j) => Math.abs(value - (b[i]?.[j] as number))))) / step
-  );
-}
 
 for (const [name, { model, input, item }] of Object.entries(MODELS)) {
   for (const options of OPTIONS) {

@@ -8,7 +8,7 @@ import { className } from './classes.js';
 import { encodedPicture } from './jpeg.js';
 
 /** Raised whenever the same seed gives other pictures. */
-export const GENERATOR_VERSION = 4;
+export const GENERATOR_VERSION = 5;
 
 /**
  * The pictures of a part. Each is drawn when it is first read, and kept in the cache with its checksum in its name: one

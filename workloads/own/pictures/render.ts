@@ -149,7 +149,7 @@ function sensorNoise(seed: number): Float32Array {
 }
 
 /** Light of the dimmest and of the brightest pictures, of what makes white white. */
-const DIMMEST = 0.4;
+const DIMMEST = 0.25;
 const BRIGHTEST = 1.15;
 
 /**
