@@ -26,7 +26,7 @@ export const PRESETS = {
     distill: { alpha: 0, labels: false, hidden: { at: 'last', weight: 2 } },
     train: {
       ...{ epochs: 15, batch: 16 },
-      optimizer: { kind: 'adamw', rate: 5e-5, weightDecay: 5e-5 },
+      optimizer: { kind: 'adamw', rate: 5e-5, weightDecay: 5e-5, betas: [0.9, 0.9] },
       schedule: { kind: 'constant' },
     },
   },

@@ -54,13 +54,18 @@ export function lowestOfAll(layers: readonly ScoredLayer[], count: number): read
       end += (layers[i] as ScoredLayer).scores.length;
     }
     const limit = kthSmallest(all, Math.min(left, all.length) - 1);
-    const full = places.filter((i) => {
-      const { scores, most } = layers[i] as ScoredLayer;
-      return most < scores.length && countUpTo(scores, limit) > most;
-    });
+    const above = (reaches: (score: number) => boolean): number[] =>
+      places.filter((i) => {
+        const { scores, most } = layers[i] as ScoredLayer;
+        return most < scores.length && countOf(scores, reaches) > most;
+      });
+    let full = above((score) => score < limit);
     if (full.length === 0) {
-      markBelow(layers, marks, places, limit, left);
-      return marks;
+      // Equal scores need not all go: a layer has lost what it may only where the others do not make up the number.
+      const some = layers.map(({ scores }) => new Uint8Array(scores.length));
+      const missing = markBelow(layers, some, places, limit, left);
+      full = missing === 0 ? [] : above((score) => score <= limit);
+      if (full.length === 0) return marks.map((own, i) => (open.has(i) ? (some[i] as Uint8Array) : own));
     }
     for (const i of full) {
       const layer = layers[i] as ScoredLayer;
@@ -72,32 +77,38 @@ export function lowestOfAll(layers: readonly ScoredLayer[], count: number): read
   return marks;
 }
 
-/** How many scores are at most as high as a limit. */
-function countUpTo(scores: Float32Array, limit: number): number {
+function countOf(scores: Float32Array, counts: (score: number) => boolean): number {
   let count = 0;
-  for (const score of scores) if (score <= limit) count++;
+  for (const score of scores) if (counts(score)) count++;
   return count;
 }
 
-/** Marks what is below a limit, then what is as high, until there are as many as asked. */
+/**
+ * Marks what is below a limit, then what is as high, until there are as many as asked, or each layer has lost what it may.
+ *
+ * @returns how many are missing
+ */
 function markBelow(
   layers: readonly ScoredLayer[],
   marks: readonly Uint8Array[],
   places: readonly number[],
   limit: number,
   count: number,
-): void {
+): number {
   let left = count;
+  const lost = layers.map(() => 0);
   for (const same of [false, true]) {
     for (const i of places) {
-      const [scores, own] = [(layers[i] as ScoredLayer).scores, marks[i] as Uint8Array];
-      for (let k = 0; k < scores.length && left > 0; k++) {
+      const [{ scores, most }, own] = [layers[i] as ScoredLayer, marks[i] as Uint8Array];
+      for (let k = 0; k < scores.length && left > 0 && (lost[i] as number) < most; k++) {
         if (own[k] === 1 || !(same ? scores[k] === limit : (scores[k] as number) < limit)) continue;
         own[k] = 1;
+        lost[i] = (lost[i] as number) + 1;
         left--;
       }
     }
   }
+  return left;
 }
 
 /** Marks the lowest scores of one list; of equal ones the first. */

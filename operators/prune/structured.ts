@@ -32,10 +32,20 @@ export interface UnitWeight {
 
 /** Units that would go. */
 export interface Choice {
+  /** By group and unit: 1 where it goes. */
+  readonly marks: readonly Uint8Array[];
   /** Ids, those that have gone already among them. */
   readonly gone: ReadonlySet<number>;
   /** Has them gone. */
   take(): void;
+}
+
+/** What may go, by scores of one moment. */
+export interface Choices {
+  at(sparsity: number): Choice;
+  of(marks: readonly Uint8Array[]): Choice;
+  /** The scores of units that go of a group, in parts of its mean. */
+  worth(group: number, marks: Uint8Array): number;
 }
 
 /** Chooses units of groups to be removed. */
@@ -83,15 +93,14 @@ export class Structured implements PruneMethod {
   }
 
   advance(sparsity: number, weights: WeightArrays): void {
-    this.choices(weights)(sparsity).take();
+    this.choices(weights).at(sparsity).take();
   }
 
-  /** What would go at a sparsity, by scores as they are. */
-  choices(weights: WeightArrays): (sparsity: number) => Choice {
+  /** What may go, by scores as they are. */
+  choices(weights: WeightArrays): Choices {
     const scores = this.#groups.map((group, g) => this.#scoresOf(group, g, weights));
     const marksOf = this.#options.scope === 'layer' ? this.#lowestOfEach(scores) : this.#lowestOfAll(scores);
-    return (sparsity) => {
-      const marks = marksOf(sparsity);
+    const of = (marks: readonly Uint8Array[]): Choice => {
       const gone = new Set(
         this.#groups.flatMap(({ units }, g) =>
           units.filter((_, u) => marks[g]?.[u] === 1 || this.#gone[g]?.[u] === 1).map(({ id }) => id),
@@ -100,8 +109,12 @@ export class Structured implements PruneMethod {
       const take = (): void => {
         for (const [g, own] of marks.entries()) this.#mark(g, own);
       };
-      return { gone, take };
+      return { marks, gone, take };
     };
+    const relative = scores.map(heldAgainstMean);
+    const worth = (group: number, marks: Uint8Array): number =>
+      marks.reduce((sum, mark, u) => sum + (mark === 1 ? Math.max(0, relative[group]?.[u] ?? 0) : 0), 0);
+    return { at: (sparsity) => of(marksOf(sparsity)), of, worth };
   }
 
   #lowestOfEach(scores: readonly Float32Array[]) {

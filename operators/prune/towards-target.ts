@@ -1,6 +1,6 @@
 import type { KeptShare } from './kept-share.js';
 import type { PruneMethod, WeightArrays } from './method.js';
-import type { Structured } from './structured.js';
+import type { Choice, Choices, Structured } from './structured.js';
 
 /** Halvings of the sparsity: units of a group are told apart by far fewer. */
 const HALVINGS = 24;
@@ -35,7 +35,7 @@ export class TowardsTarget implements PruneMethod {
 
   /** The share that is kept when all goes that may. */
   least(weights: WeightArrays): number {
-    return this.#kept(this.#method.choices(weights)(this.#limit).gone);
+    return this.#kept(this.#method.choices(weights).at(this.#limit).gone);
   }
 
   /** @param share of the cost that has gone */
@@ -43,18 +43,47 @@ export class TowardsTarget implements PruneMethod {
     // A decision on what was decided before may differ in the last digits.
     const fits = (gone: ReadonlySet<number>): boolean => this.#kept(gone) <= 1 - share + 1e-12;
     if (fits(this.#method.gone)) return;
-    const choose = this.#method.choices(weights);
+    const choices = this.#method.choices(weights);
     let [low, high] = [0, this.#limit];
-    if (fits(choose(low).gone)) high = low;
+    if (fits(choices.at(low).gone)) high = low;
     for (let i = 0; i < HALVINGS && low < high; i++) {
       const middle = (low + high) / 2;
-      if (fits(choose(middle).gone)) high = middle;
+      if (fits(choices.at(middle).gone)) high = middle;
       else low = middle;
     }
-    choose(high).take();
+    const more = choices.at(high);
+    const choice = low < high ? between(choices, choices.at(low), more, fits) : more;
+    choice.take();
   }
 
   zero(weights: WeightArrays): void {
     this.#method.zero(weights);
   }
+}
+
+/**
+ * Groups change by several units at once, and many of them at the same sparsity: of those, one after the other goes as far
+ * as the next, the one that loses least first, until enough has gone; and none that need not.
+ */
+function between(choices: Choices, less: Choice, more: Choice, fits: (gone: ReadonlySet<number>) => boolean): Choice {
+  const marks = [...less.marks];
+  const loss = (g: number): number =>
+    choices.worth(g, more.marks[g] as Uint8Array) - choices.worth(g, less.marks[g] as Uint8Array);
+  const changing = [...marks.keys()].filter((g) => String(less.marks[g]) !== String(more.marks[g]));
+  const order = changing.map((group) => ({ group, loss: loss(group) })).sort((a, b) => a.loss - b.loss);
+  let choice = more;
+  for (const [i, { group }] of order.entries()) {
+    marks[group] = more.marks[group] as Uint8Array;
+    const tried = choices.of(marks.slice());
+    if (!fits(tried.gone)) continue;
+    choice = tried;
+    // The last may have been more than was missing: what it makes up for need not go.
+    for (const { group: earlier } of order.slice(0, i).reverse()) {
+      const without = choice.marks.map((own, g) => (g === earlier ? (less.marks[g] as Uint8Array) : own));
+      const fewer = choices.of(without);
+      if (fits(fewer.gone)) choice = fewer;
+    }
+    break;
+  }
+  return choice;
 }

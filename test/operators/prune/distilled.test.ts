@@ -92,6 +92,23 @@ test('the last hidden state alone teaches what makes it, and nothing behind it',
   });
 });
 
+test('the presets of the study run from end to end', async (t) => {
+  type Trained = { readonly distill: Facts; readonly training: { readonly settings: { readonly optimizer: Facts } } };
+  const text = await texts(t, bert(2, 16, 2), { training: 16, tuning: 8, evaluation: 6 });
+  const images = await stripeWorkload(t, residualModel());
+  for (const [work, preset, sparsity] of [
+    [text, 'study-text', 0.9],
+    [images, 'study-image', 0.75],
+  ] as const) {
+    const { optimizer } = PRESETS[preset].train;
+    const { facts } = await pruned(work, { preset, train: { epochs: 2, batch: 8 } });
+    const { distill, training } = facts as unknown as Trained;
+    assert.ok(Math.abs(facts.reached - sparsity) < 0.02, `${preset}: ${facts.reached}`);
+    assert.deepEqual({ ...training.settings.optimizer, ...optimizer }, training.settings.optimizer);
+    assert.equal(distill.alpha, PRESETS[preset].distill.alpha);
+  }
+});
+
 test('the presets of the study teach, and say so in their options', () => {
   for (const preset of ['study-image', 'study-text'] as const) {
     const resolve = (path: string): string => path;

@@ -7,6 +7,9 @@ import type { Model } from '../../../onnx/model.js';
 import { pruningGroups } from '../../../operators/prune/groups.js';
 import { keptShare } from '../../../operators/prune/kept-share.js';
 import { removeUnits } from '../../../operators/prune/remove.js';
+import { Structured } from '../../../operators/prune/structured.js';
+import { TowardsTarget } from '../../../operators/prune/towards-target.js';
+import { weightArrays } from '../../../operators/prune/weights.js';
 import { prune } from '../../../operators/prune.js';
 import { architecture } from '../../../workloads/zoo/architectures.js';
 import { freshWeights } from '../../../workloads/zoo/fresh-weights.js';
@@ -114,4 +117,26 @@ test('targets that cannot be reached are refused with the nearest that can', asy
     assert.throws(() => prune.check?.(options as never, []), { kind: 'invalid', message, fix: /./ });
   check({ target: { macs: 0.5 }, sparsity: 0.5 }, /`sparsity: 0.5` is the share of the units/);
   check({ target: { macs: 0.5 }, kind: 'unstructured' }, /`target` is for `kind: structured`/);
+});
+
+test('where many groups change at one sparsity, no more of them do than need to', async () => {
+  const { model } = architecture('resnet20').build(freshWeights(1), {});
+  const grouping = await pruningGroups(model);
+  const { groups } = grouping;
+  const kept = await keptShare(grouping, groups, 'macs', { macs: await macs(model), parameters: 1 }, undefined);
+  const weights = new Map(model.graph.initializers.map(({ name, dims }) => [name, { dims, bnScale: false }]));
+  const arrays = weightArrays(model, new Set(weights.keys()));
+  for (const scope of ['layer', 'global'] as const) {
+    const options = { score: 'l2', scope, atLeast: 1, multipleOf: 8 } as const;
+    const method = new Structured(groups, weights, options);
+    new TowardsTarget(method, kept, 0.7).advance(0.4, arrays);
+    const reached = kept(method.gone);
+    assert.ok(reached <= 0.6 && reached > 0.5, `${scope}: ${reached}`);
+    // One group after the other with all its units: each would be too much.
+    for (const { units } of groups) {
+      const own = new Set(units.map(({ id }) => id));
+      const without = new Set([...method.gone].filter((id) => !own.has(id)));
+      if (without.size < method.gone.size && scope === 'layer' && units.length === 16) assert.ok(kept(without) > 0.6);
+    }
+  }
 });

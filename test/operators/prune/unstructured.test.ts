@@ -154,6 +154,13 @@ test('what has gone stays gone, though it grew since', () => {
   method.zero(arrays);
   const values = arrays.get('conv') as Float32Array;
   assert.ok(gone.every((was, i) => !was || values[i] === 0));
+  const all = [...arrays.values()];
+  const wanted = Math.round(0.3 * all.reduce((sum, { length }) => sum + length, 0));
+  assert.equal(
+    all.map(zerosOf).reduce((a, b) => a + b, 0),
+    wanted,
+    'what has gone counts, and no more goes',
+  );
 });
 
 test('the lowest of lists are found as by sorting', () => {
@@ -173,6 +180,28 @@ test('the lowest of lists are found as by sorting', () => {
       marked.toSorted((a, b) => a - b),
       [...values, ...other].toSorted((a, b) => a - b).slice(0, count),
     );
+  }
+});
+
+test('of equal scores no more go than are asked for, and no layer loses more than it may', () => {
+  const random = new Random(4);
+  for (let round = 0; round < 300; round++) {
+    const layers = Array.from({ length: 3 }, () => {
+      const scores = Float32Array.from({ length: 1 + random.integer(20) }, () => random.integer(1 + (round % 5)));
+      return { scores, most: random.integer(scores.length + 1) };
+    });
+    const count = random.integer(50);
+    const marks = lowestOfAll(layers, count);
+    const gone = layers.map(({ scores }, i) => [...scores].filter((_, k) => marks[i]?.[k] === 1));
+    const kept = layers.map(({ scores }, i) => [...scores].filter((_, k) => marks[i]?.[k] !== 1));
+    const may = layers.reduce((sum, { most }) => sum + most, 0);
+    assert.equal(gone.flat().length, Math.min(count, may));
+    for (const [i, { most }] of layers.entries()) {
+      const own = gone[i] as number[];
+      assert.ok(own.length <= most);
+      assert.ok(Math.max(...own) <= Math.min(...(kept[i] as number[])), 'the lowest of a layer');
+      if (own.length < most) assert.ok(Math.max(...gone.flat()) <= Math.min(...(kept[i] as number[])), 'and of all');
+    }
   }
 });
 
