@@ -20,7 +20,7 @@ export interface RowStore {
  * A store for so many rows: in memory where they take at most `boundBytes`, else in a file.
  *
  * @param length numbers in a row
- * @param path of the file; made where it is needed, and gone on `close`
+ * @param path what the name of the file begins with; made where it is needed, and gone with `close` or this process
  * @throws TierbedError `exhausted` when the disk is full, `refused` when the file cannot be written
  */
 export async function openRows(count: number, length: number, boundBytes: number, path: string): Promise<RowStore> {
@@ -48,7 +48,9 @@ const FIXES = {
   place: 'Set TIERBED_CACHE to a folder that can be written to.',
 };
 
-async function inFile(length: number, bytes: number, path: string): Promise<RowStore> {
+async function inFile(length: number, bytes: number, given: string): Promise<RowStore> {
+  // Another process may be at the same step.
+  const path = `${given}.${process.pid}`;
   let file: FileHandle;
   try {
     await mkdir(dirname(path), { recursive: true });
@@ -56,6 +58,8 @@ async function inFile(length: number, bytes: number, path: string): Promise<RowS
   } catch (error) {
     throw diskError(error, path, FIXES);
   }
+  // A file without a name lasts as long as it is open, also where this process is killed. Not every system has that.
+  await rm(path, { force: true }).catch(() => {});
   const forget = undoOnExit(() => rmSync(path, { force: true }));
   const view = (row: Float32Array): Uint8Array => new Uint8Array(row.buffer, row.byteOffset, row.byteLength);
   return {

@@ -27,7 +27,11 @@ function find(nodes: readonly Node[]): Node | undefined {
 export function refuseQuantised(model: Model, name: string): void {
   const node = quantisedNode(model);
   if (!node) return;
-  throw new TierbedError('invalid', `${name}: the model is quantised already: node ${nodeLabel(node)} is a ${node.opType}`, {
-    fix: 'Start from the float model.',
-  });
+  throw new TierbedError(
+    'invalid',
+    `${name}: the model is quantised already: node ${nodeLabel(node)} is a ${node.opType}`,
+    {
+      fix: 'Start from the float model.',
+    },
+  );
 }

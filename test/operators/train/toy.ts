@@ -1,5 +1,6 @@
 // Small models and data to train in a moment: no file, no shared data.
 
+import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,10 +80,15 @@ export async function toyRequest(
   };
 }
 
-/** A new folder for what a training keeps. */
-export function newFolder(): Promise<string> {
-  return mkdtemp(join(tmpdir(), 'tierbed-train-test-'));
+/** A new folder for what a training keeps; gone when this process is. */
+export async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'tierbed-train-test-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
+
+// A test file asks for more folders than Node expects listeners.
+process.setMaxListeners(0);
 
 /** The float32 weights of a model by name. */
 export function weightsOf({ graph }: Model): Map<string, Float32Array> {
