@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DATA, keyedRecipes } from '../../bench/real-data-sets.js';
+import { checkRecipe } from '../../operators/check-recipe.js';
+
+for (const data of DATA) {
+  test(`${data.name}: every recipe is one that a study could have`, () => {
+    for (const { name, steps } of data.recipes({ seed: 1 })) {
+      assert.doesNotThrow(() => checkRecipe(steps, [data.name]), name);
+    }
+  });
+
+  test(`${data.name}: a recipe's key is the same for all seeds, and another for other epochs`, () => {
+    const keys = (settings: { seed: number; epochs?: number }) => keyedRecipes(data, settings).map(({ key }) => key);
+    assert.deepEqual(keys({ seed: 1 }), keys({ seed: 2 }));
+    const trained = keyedRecipes(data, { seed: 1 }).findIndex(({ name }) => name === 'prune');
+    assert.notEqual(keys({ seed: 1 })[trained], keys({ seed: 1, epochs: 99 })[trained]);
+    assert.equal(new Set(keys({ seed: 1 })).size, 8);
+  });
+
+  test(`${data.name}: seeds reach what is trained`, () => {
+    const steps = (seed: number) =>
+      JSON.stringify(data.recipes({ seed }).find(({ name }) => name === 'distill')?.steps);
+    assert.notEqual(steps(1), steps(2));
+  });
+}
