@@ -63,6 +63,12 @@ export const earlyExit: Operator = {
     if (kind === 'static' && lists.some((list) => typeof list !== 'string' && list.length > 1)) {
       throw new TierbedError('invalid', 'early-exit: a static exit is at one place', { fix: 'Give one tensor.' });
     }
+    const threshold = (['confidence', 'maxDrop'] as const).find((key) => rest[key] !== undefined);
+    if (kind === 'static' && threshold) {
+      throw new TierbedError('invalid', `early-exit: \`${threshold}\` says when an exit is sure enough to answer`, {
+        fix: 'Leave it out: a static exit answers all requests.',
+      });
+    }
     const unknown = isByWorkload(at) ? Object.keys(at).find((name) => !workloads.includes(name)) : undefined;
     if (unknown === undefined) return;
     throw new TierbedError('invalid', `early-exit.at names the workload '${unknown}', which the study has not`, {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readModel } from '../../../onnx/read.js';
+import { checkStep } from '../../../operators/check-recipe.js';
 import { evaluate } from '../../../operators/evaluate.js';
 import { argmax } from '../../../workloads/postprocess/argmax.js';
 import {
@@ -79,4 +80,14 @@ test('where nothing behind has the shape of the tensor no head can be reattached
     message: /no tensor behind means \[1, 6\]/,
     fix: /head: fit/,
   });
+});
+
+test('a static exit has no threshold, and refuses what says how one is found', () => {
+  const check = (options: object) =>
+    checkStep([{ operator: 'early-exit', options: { kind: 'static', at: 'b', ...options } }], 0, ['w']);
+  for (const setting of [{ maxDrop: 2 }, { confidence: 'margin' }]) {
+    const message = new RegExp(`\`${Object.keys(setting)[0]}\` says when an exit is sure enough`);
+    assert.throws(() => check(setting), { kind: 'invalid', message, fix: /answers all requests/ });
+  }
+  check({});
 });
