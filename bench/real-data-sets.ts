@@ -1,4 +1,6 @@
 // The data sets of bench:real-data, each with its workload and its recipes.
+import { operator } from '../operators/index.js';
+import type { Step } from '../operators/variant.js';
 import type { Workload } from '../workloads/types.js';
 import type { StudentNetwork } from './real-data-export.js';
 import {
@@ -32,11 +34,16 @@ export interface KeyedRecipe extends Recipe {
   readonly key: string;
 }
 
+/** Steps with their operators' versions: what an operator of another version makes is another thing. */
+function versioned(steps: readonly Step[]) {
+  return steps.map((step) => ({ ...step, version: operator(step.operator).version }));
+}
+
 /** The recipes of a seed with their keys, which are the same for all seeds. */
 export function keyedRecipes({ description, recipes }: DataSet, settings: RecipeSettings): KeyedRecipe[] {
   const unseeded = recipes({ ...settings, seed: 0 });
   return recipes(settings).map((recipe, i) => ({
     ...recipe,
-    key: recipeKey(description, (unseeded[i] as Recipe).steps),
+    key: recipeKey(description, versioned((unseeded[i] as Recipe).steps)),
   }));
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DATA, keyedRecipes } from '../../bench/real-data-sets.js';
+import { recipeKey } from '../../bench/real-data-runs.js';
+import { DATA, type KeyedRecipe, keyedRecipes } from '../../bench/real-data-sets.js';
 import { checkRecipe } from '../../operators/check-recipe.js';
+import { operator } from '../../operators/index.js';
 
 for (const data of DATA) {
   test(`${data.name}: every recipe is one that a study could have`, () => {
@@ -16,6 +18,14 @@ for (const data of DATA) {
     const trained = keyedRecipes(data, { seed: 1 }).findIndex(({ name }) => name === 'prune');
     assert.notEqual(keys({ seed: 1 })[trained], keys({ seed: 1, epochs: 99 })[trained]);
     assert.equal(new Set(keys({ seed: 1 })).size, 8);
+  });
+
+  test(`${data.name}: a key has the versions of the operators`, () => {
+    const { steps, key } = keyedRecipes(data, { seed: 0 }).find(({ name }) => name === 'sptq') as KeyedRecipe;
+    const versioned = (more: number) =>
+      steps.map((step) => ({ ...step, version: operator(step.operator).version + more }));
+    assert.equal(recipeKey(data.description, versioned(0)), key);
+    assert.notEqual(recipeKey(data.description, versioned(1)), key);
   });
 
   test(`${data.name}: seeds reach what is trained`, () => {
