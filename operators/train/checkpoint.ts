@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { diskError } from '../../base/disk-error.js';
 import { TierbedError } from '../../base/errors.js';
@@ -81,7 +81,7 @@ export async function removeUnfinished(folder: string, nowMs = Date.now()): Prom
   for (const name of await readdir(folder).catch(() => [])) {
     if (!name.endsWith('.part')) continue;
     const part = join(folder, name);
-    const writtenMs = (await stat(part).catch(() => undefined))?.mtimeMs ?? nowMs;
+    const writtenMs = (await lstat(part).catch(() => undefined))?.mtimeMs ?? nowMs;
     if (nowMs - writtenMs > ABANDONED_MS) await rm(part, { force: true }).catch(() => {});
   }
 }
