@@ -54,9 +54,9 @@ test('teachers are not perfect, students fall short of them, and every compressi
   for (const name of ownNames) {
     const { teacher, student, ...variants } = record[name] ?? {};
     assert.ok(teacher && teacher.accuracy < 0.95 && teacher.accuracy > 0.85, `${name}: ${teacher?.accuracy}`);
-    assert.ok(student && student.accuracy < teacher.accuracy, `${name}: ${student?.accuracy}`);
+    assert.ok(student && student.accuracy < teacher.accuracy - 0.05, `${name}: ${student?.accuracy}`);
     for (const [recipe, { accuracy, interval }] of Object.entries(variants)) {
-      assert.ok(accuracy <= teacher.accuracy + 0.02, `${name} ${recipe}: ${accuracy}`);
+      assert.ok(accuracy <= teacher.accuracy + 0.005, `${name} ${recipe}: ${accuracy}`);
       assert.ok(interval[0] <= accuracy && accuracy <= interval[1]);
     }
   }

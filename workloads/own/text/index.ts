@@ -28,11 +28,11 @@ export const text: OwnWorkload = {
     teacher: {
       name: 'bert-mini',
       options: { ...FIT, layers: 3, hidden: 128, heads: 4, intermediate: 512 },
-      training: { ...TRAINING, epochs: 8 },
+      training: { ...TRAINING, epochs: 10 },
     },
     student: {
       name: 'bert-mini',
-      options: { ...FIT, layers: 2, hidden: 32, heads: 2, intermediate: 64 },
+      options: { ...FIT, layers: 2, hidden: 16, heads: 2, intermediate: 32 },
       training: { ...TRAINING, epochs: 10 },
     },
   },
