@@ -47,10 +47,7 @@ export const distill: Operator = {
   check(options) {
     const given = options as unknown as DistillOptions;
     checkZoo(studentOf(given.student));
-    refuseSilence(given);
-    refuseUnused(given, given.train);
-    refuseUndone(given);
-    refuseAugmented(given, given.train);
+    refuseSettings(given);
   },
 
   async apply(variant, options, context) {
@@ -58,10 +55,7 @@ export const distill: Operator = {
     const { workload, signal } = context;
     const student = studentOf(given.student);
     const original = (await hashFile(workload.modelPath)).sha256;
-    refuseSilence(given);
-    refuseUnused(given, given.train);
-    refuseUndone(given);
-    refuseAugmented(given, given.train);
+    refuseSettings(given);
     refuseItself(student, variant, original);
     const self = await wholeModel(variant, 'distill');
     // What was pruned is taught by the model as it was.
@@ -110,3 +104,11 @@ export const distill: Operator = {
     ];
   },
 };
+
+/** Settings that contradict each other, or would be ignored. */
+function refuseSettings(given: DistillOptions): void {
+  refuseSilence(given);
+  refuseUnused(given, given.train);
+  refuseUndone(given);
+  refuseAugmented(given, given.train);
+}

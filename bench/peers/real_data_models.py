@@ -9,6 +9,7 @@ from onnx import numpy_helper
 from real_data_quantise import Points
 from torch import nn
 from torch.nn import functional as F
+from train_models import Named
 
 
 class Conv(nn.Conv2d):
@@ -109,15 +110,6 @@ class CifarResNet(Network):
             conv.bias = nn.Parameter(norm.bias.data - norm.running_mean * factor)
             setattr(owner, norm_name, nn.Identity())
         return self
-
-
-class Named(nn.Module):
-    """Modules under names that Python does not have as attributes of a class."""
-
-    def __init__(self, /, **modules: nn.Module):
-        super().__init__()
-        for name, module in modules.items():
-            setattr(self, name, module)
 
 
 class BertLayer(nn.Module):

@@ -79,8 +79,7 @@ function answersOf(
   { workload, workDir, progress, signal }: OperatorContext,
 ): Answers | Promise<Answers> {
   if (teacherSees === 'batch') return answersByBatch(teacher);
-  // Another process may take the same step.
-  const path = join(workDir, `teacher-answers.${process.pid}.f32`);
+  const path = join(workDir, 'teacher-answers.f32');
   return answersByItem(teacher, workload, { boundBytes: cacheMB * 1e6, path, progress, signal });
 }
 

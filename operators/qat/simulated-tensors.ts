@@ -1,8 +1,8 @@
-import { captures } from '../../onnx/graph.js';
 import type { Initializer, Node } from '../../onnx/model.js';
 import { float32Tensor } from '../../onnx/tensor.js';
 import type { Emitter } from '../quantise/graph/emitter.js';
 import type { Plan } from '../quantise/graph/plan.js';
+import { finalTensors } from '../quantise/graph/tensors.js';
 import { weightValues } from '../quantise/graph/view.js';
 import { roundConstant } from './rounding.js';
 import type { SimulatedRanges, Steps } from './simulated-ranges.js';
@@ -23,7 +23,6 @@ export class SimulatedTensors {
   readonly #plan: Plan;
   readonly #ranges: SimulatedRanges;
   readonly #emitter: Emitter;
-  /** Tensors that must be there as float under their own name: outputs, and what subgraphs use. */
   readonly #final: ReadonlySet<string>;
   readonly #stored = new Map<string, Stored>();
   /** Nodes that pass elements on, by what they give: added in the units that are asked for. */
@@ -35,8 +34,7 @@ export class SimulatedTensors {
     this.#plan = plan;
     this.#ranges = ranges;
     this.#emitter = emitter;
-    const { graph } = plan.view.model;
-    this.#final = new Set([...graph.outputs.map(({ name }) => name), ...graph.nodes.flatMap((n) => [...captures(n)])]);
+    this.#final = finalTensors(plan.view.model.graph);
   }
 
   isFinal(tensor: string): boolean {

@@ -1,7 +1,13 @@
 import { captures } from '../../../onnx/graph.js';
+import type { Graph } from '../../../onnx/model.js';
 import type { Emitter } from './emitter.js';
 import type { Parts, Stored } from './parts.js';
 import type { Plan } from './plan.js';
+
+/** Tensors that must be there as float under their own name: outputs, and what subgraphs use. */
+export function finalTensors({ outputs, nodes }: Graph): ReadonlySet<string> {
+  return new Set([...outputs.map(({ name }) => name), ...nodes.flatMap((node) => [...captures(node)])]);
+}
 
 /** The tensors of a graph that is being quantised, as int8 and as float; each is converted at most once. */
 export class Tensors {
@@ -10,15 +16,13 @@ export class Tensors {
   readonly #emitter: Emitter;
   readonly #quantised = new Map<string, Stored>();
   readonly #dequantised = new Map<string, string>();
-  /** Tensors that must be there as float under their own name: outputs, and what subgraphs use. */
   readonly #final: ReadonlySet<string>;
 
   constructor(plan: Plan, parts: Parts, emitter: Emitter) {
     this.#plan = plan;
     this.#parts = parts;
     this.#emitter = emitter;
-    const { graph } = plan.view.model;
-    this.#final = new Set([...graph.outputs.map(({ name }) => name), ...graph.nodes.flatMap((n) => [...captures(n)])]);
+    this.#final = finalTensors(plan.view.model.graph);
   }
 
   /** Whether a tensor's float form must have the tensor's own name. */
