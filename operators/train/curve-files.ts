@@ -26,6 +26,11 @@ export async function writeCurve(
   await replace(folder, `${name}.csv`, curveCsv(curve));
 }
 
+/** Removes what `writeCurve` wrote. Never fails. */
+export async function removeCurve(folder: string, name = 'curve'): Promise<void> {
+  for (const file of [`${name}.csv`, `${name}.json`]) await rm(join(folder, file), { force: true }).catch(() => {});
+}
+
 /**
  * Writes a curve as a picture, `NAME.svg`.
  *

@@ -6,7 +6,7 @@ import type { Model } from '../../onnx/model.js';
 import { float32Tensor } from '../../onnx/tensor.js';
 import { metricOf } from '../../workloads/metrics/index.js';
 import { readCheckpoint, removeUnfinished, writeCheckpoint } from './checkpoint.js';
-import { writeCurve, writePlot } from './curve-files.js';
+import { removeCurve, writeCurve, writePlot } from './curve-files.js';
 import { trainFrom } from './loop.js';
 import { availableBytes, type MemoryNeed, megabytes, memoryNeed, refuseTooLarge } from './memory.js';
 import { keptArrays, type Position, restore, START } from './position.js';
@@ -85,8 +85,8 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
 
 /** What a training leaves that went wrong: run again, it would go wrong at the same step. */
 async function removeProgress(folder: string): Promise<void> {
-  const names = [CHECKPOINT_FILE, 'curve.csv', 'curve.json'];
-  await Promise.all(names.map((name) => rm(join(folder, name), { force: true }).catch(() => {})));
+  await rm(join(folder, CHECKPOINT_FILE), { force: true }).catch(() => {});
+  await removeCurve(folder);
   // Others may keep something beside it.
   await rmdir(folder).catch(() => {});
 }
